@@ -1,0 +1,143 @@
+"""The directory: one canonical copy of every user, which never goes back to an older state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import apsw
+
+from rosterhook.model import DELETED, ORG, Attributes
+from rosterhook.okta.events import parse_stamp
+from rosterhook.store.queries import rows, run, run_many, value
+
+#: What is not kept of a user: it changes without any event, is a secret of Okta's, or only tells where to ask.
+DROPPED = frozenset({"_links", "_embedded", "credentials", "lastLogin", "transitioningToStatus"})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the directory holds of a user."""
+
+    version: int
+    digest: str
+    user: Attributes
+    last_updated_ms: int
+    deleted_ms: int | None
+
+
+class Verdict(Enum):
+    """What became of a reading."""
+
+    CHANGED = "changed"
+    SAME = "same"
+    STALE = "stale"
+
+
+def canonical(user: Attributes) -> dict[str, Any]:
+    """A user as it is kept and compared: without what is dropped, and without nulls in the profile.
+
+    Okta may send a profile attribute as null or leave it out ("Properties with null values may be omitted"):
+    both are the same user.
+    """
+    kept = {key: item for key, item in user.items() if key not in DROPPED}
+    profile = kept.get("profile")
+    if isinstance(profile, dict):
+        kept["profile"] = {key: item for key, item in profile.items() if item is not None}
+    return kept
+
+
+def digest(user: Attributes) -> str:
+    """A fingerprint of a canonical user's content."""
+    return hashlib.sha256(json.dumps(user, sort_keys=True).encode()).hexdigest()
+
+
+def last_updated_ms(user: Attributes) -> int:
+    """When Okta changed the user last; whole seconds, as Okta keeps it. 0 when it does not say."""
+    return parse_stamp(user.get("lastUpdated")) or 0
+
+
+def find(db: apsw.Connection, user_id: str) -> Held | None:
+    """What is held of a user, tombstones too."""
+    found = rows(db, "find_user", {"org": ORG, "id": user_id})
+    if not found:
+        return None
+    version, held_digest, body, updated_ms, deleted_ms = found[0]
+    return Held(version, held_digest, json.loads(body), updated_ms, deleted_ms)
+
+
+def record(
+    db: apsw.Connection, user: Attributes, *, fresh: bool, targets: Sequence[str], waiting_ms: int | None, now: int
+) -> Verdict:
+    """Take a reading of a user, and have every target hold it.
+
+    Args:
+        user: canonical; its `id` is the key.
+        fresh: read by id, so it is what Okta holds. Only that may bring a tombstone back to life.
+        waiting_ms: when the event that led here was published.
+    """
+    held = find(db, str(user["id"]))
+    updated_ms = last_updated_ms(user)
+    if held and (updated_ms < held.last_updated_ms or (held.deleted_ms is not None and not fresh)):
+        return Verdict.STALE
+    if held and held.deleted_ms is None and held.digest == digest(user):
+        return Verdict.SAME
+    _save(db, user, updated_ms, None, targets, waiting_ms, now)
+    return Verdict.CHANGED
+
+
+def record_gone(
+    db: apsw.Connection, user_id: str, *, targets: Sequence[str], waiting_ms: int | None, now: int
+) -> Verdict:
+    """Okta itself said that a user is gone: leave a tombstone, which outlives the rows in the targets."""
+    held = find(db, user_id)
+    if held and held.deleted_ms is not None:
+        return Verdict.SAME
+    user = {**(held.user if held else {"id": user_id, "profile": {}}), "status": DELETED}
+    _save(db, user, held.last_updated_ms if held else 0, now, targets, waiting_ms, now)
+    return Verdict.CHANGED
+
+
+def _save(
+    db: apsw.Connection,
+    user: Attributes,
+    updated_ms: int,
+    deleted_ms: int | None,
+    targets: Sequence[str],
+    waiting_ms: int | None,
+    now: int,
+) -> None:
+    version = value(
+        db,
+        "save_user",
+        {
+            "org": ORG,
+            "id": user["id"],
+            "digest": digest(user),
+            "status": str(user.get("status") or ""),
+            "body": json.dumps(user),
+            "last_updated_ms": updated_ms,
+            "now": now,
+            "deleted_ms": deleted_ms,
+        },
+    )
+    link = {"org": ORG, "user_id": user["id"], "version": version, "now": now, "waiting_ms": waiting_ms}
+    run_many(db, "want_link", [{**link, "target": target} for target in targets])
+
+
+def want_everybody(db: apsw.Connection, target: str, fingerprint: str, now: int) -> None:
+    """Have a target hold every user: those it lacks, and all of them anew when its configuration has changed.
+
+    Args:
+        fingerprint: of the part of the configuration that decides what is written.
+    """
+    note = f"target:{target}"
+    known = value(db, "read_note", {"org": ORG, "name": note})
+    if known is not None and known != fingerprint:
+        run(db, "replay_links", {"org": ORG, "target": target, "user_id": None, "parked": 0, "now": now})
+    run(db, "want_all_links", {"org": ORG, "target": target, "now": now})
+    run(db, "leave_note", {"org": ORG, "name": note, "value": fingerprint, "now": now})

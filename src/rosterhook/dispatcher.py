@@ -1,0 +1,119 @@
+"""The dispatcher: has one target hold what the directory holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apsw
+import structlog
+
+from rosterhook.model import ORG, Change, Clock, Delivered, Outcome, Park, RetryAt, now_ms
+from rosterhook.retry import backoff_ms
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows, run
+from rosterhook.targets import Target
+
+CHANGES_A_STEP = 500
+
+log = structlog.get_logger("rosterhook.dispatcher")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A user whom the target does not hold as wanted."""
+
+    change: Change
+    version: int
+    attempts: int
+    waiting_ms: int | None
+
+
+class Dispatcher:
+    """Delivers what is wanted and not done, for one target. A slow or dead target holds up no other.
+
+    Args:
+        epoch: makes the order of changes grow over restarts and restored backups; see `next_epoch`.
+        on_delivered: called with the number of users that the target has taken.
+    """
+
+    def __init__(
+        self,
+        state: Database,
+        target: Target,
+        epoch: int,
+        *,
+        on_delivered: Callable[[int], None] = lambda count: None,
+        clock: Clock = now_ms,
+    ) -> None:
+        self.error = ""
+        self.target = target
+        self._state = state
+        self._epoch = epoch
+        self._on_delivered = on_delivered
+        self._clock = clock
+
+    async def step(self) -> bool:
+        """Deliver the next users; tell whether there were any.
+
+        Raises:
+            TargetError: the target takes nothing now; everybody still waits.
+        """
+        links = await self._state.read(self._pending)
+        if not links:
+            return False
+        try:
+            outcomes = await self.target.deliver([link.change for link in links])
+        except Exception as error:
+            self.error = str(error)
+            raise
+        self.error = ""
+        await self._state.write(lambda db: self._record(db, links, outcomes))
+        self._on_delivered(sum(isinstance(outcome, Delivered) for outcome in outcomes))
+        return True
+
+    def _pending(self, db: apsw.Connection) -> list[_Link]:
+        values = {"org": ORG, "target": self.target.name, "now": self._clock(), "limit": CHANGES_A_STEP}
+        return [self._link(*row) for row in rows(db, "pending_links", values)]
+
+    def _link(
+        self,
+        user_id: str,
+        wanted: int,
+        attempts: int,
+        remote_id: str | None,
+        waiting_ms: int | None,
+        body: str,
+        version: int,
+        deleted_ms: int | None,
+    ) -> _Link:
+        change = Change(user_id, self._epoch + version, json.loads(body), deleted_ms is not None, remote_id)
+        return _Link(change, wanted, attempts, waiting_ms)
+
+    def _record(self, db: apsw.Connection, links: Sequence[_Link], outcomes: Sequence[Outcome]) -> None:
+        for link, outcome in zip(links, outcomes, strict=True):
+            key = {"org": ORG, "target": self.target.name, "user_id": link.change.user_id, "version": link.version}
+            match outcome:
+                case Delivered(remote_id):
+                    now = self._clock()
+                    lag_ms = max(0, now - link.waiting_ms) if link.waiting_ms is not None else None
+                    run(db, "link_delivered", {**key, "remote_id": remote_id, "now": now, "lag_ms": lag_ms})
+                case RetryAt(at_ms, why):
+                    due_ms = max(at_ms, self._clock() + backoff_ms(link.attempts + 1))
+                    run(db, "link_postponed", {**key, "due_ms": due_ms, "error": why})
+                case Park(why):
+                    log.warning("user.parked", target=self.target.name, user=link.change.user_id, reason=why)
+                    run(db, "link_parked", {**key, "error": why})
+
+
+def next_epoch(db: apsw.Connection, now: int) -> int:
+    """A number larger than any that an earlier worker used, by more than any version has grown.
+
+    `epoch + version` orders all writes to a target: a write of a worker that was killed, still on its way, loses
+    against its successor's; and a store that was restored from a backup, whose versions went back, is not refused.
+    """
+    found = rows(db, "read_note", {"org": ORG, "name": "epoch"})
+    epoch = max(now, int(found[0][0]) + 1000) if found else now
+    run(db, "leave_note", {"org": ORG, "name": "epoch", "value": str(epoch), "now": now})
+    return epoch

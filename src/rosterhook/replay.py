@@ -1,0 +1,80 @@
+"""Doing again: what an operator orders by hand after mending a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from rosterhook.intake import record_event
+from rosterhook.model import ORG
+from rosterhook.okta import events as okta_events
+from rosterhook.store.queries import rows, run
+
+EVERYTHING = 1_000_000_000
+
+
+@dataclass
+class Replayed:
+    """What was ordered.
+
+    Attributes:
+        reads: users who will be read from Okta again.
+        writes: users whom a target will be given again.
+        deliveries: deliveries taken out of quarantine.
+        still_quarantined: deliveries that still are no event hook.
+    """
+
+    reads: int = 0
+    writes: int = 0
+    deliveries: int = 0
+    still_quarantined: int = 0
+
+    def __add__(self, other: Replayed) -> Replayed:
+        return Replayed(
+            self.reads + other.reads,
+            self.writes + other.writes,
+            self.deliveries + other.deliveries,
+            self.still_quarantined + other.still_quarantined,
+        )
+
+
+def replay_users(db: apsw.Connection, users: Sequence[str], target: str | None, now: int) -> Replayed:
+    """Read these users from Okta again and have the target, or all, hold them anew."""
+    done = Replayed()
+    for user in users:
+        due = {"org": ORG, "kind": "user", "id": user, "due_ms": now, "waiting_ms": None, "fresh_ms": None}
+        done.reads += run(db, "make_subject_due", due)
+        done.writes += replay_links(db, user=user, target=target, now=now)
+    return done
+
+
+def replay_parked(db: apsw.Connection, target: str | None, now: int) -> Replayed:
+    """Give everything parked its next chance."""
+    reads = run(db, "unpark_subjects", {"org": ORG, "id": None, "now": now}) if target is None else 0
+    return Replayed(reads=reads, writes=replay_links(db, target=target, parked=True, now=now))
+
+
+def replay_links(
+    db: apsw.Connection, *, user: str | None = None, target: str | None = None, parked: bool = False, now: int
+) -> int:
+    """Have targets hold users anew, as the directory has them; return how many."""
+    return run(db, "replay_links", {"org": ORG, "target": target, "user_id": user, "parked": int(parked), "now": now})
+
+
+def replay_quarantined(db: apsw.Connection, now: int) -> Replayed:
+    """Read the quarantined deliveries again: a newer release may understand them."""
+    done = Replayed()
+    held = rows(db, "list_quarantine", {"org": ORG, "after": 0, "limit": EVERYTHING})
+    for number, _, received_ms, _, _, body in held:
+        try:
+            raw_events = okta_events.split(body)
+        except okta_events.NotAHook:
+            done.still_quarantined += 1
+            continue
+        for raw in raw_events:
+            record_event(db, okta_events.parse(bytes(raw)), received_ms, now)
+        run(db, "forget_quarantined", {"org": ORG, "id": number})
+        done.deliveries += 1
+    return done

@@ -1,0 +1,150 @@
+"""The resolver: reads every due user, once, and hands the truth to the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apsw
+import structlog
+
+from rosterhook import directory
+from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
+from rosterhook.model import ORG, Clock, now_ms
+from rosterhook.retry import backoff_ms
+from rosterhook.sources import Found, Gone, Reading, Subject, UserSource
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows, run
+
+#: Most users of one step: they share one transaction.
+MANY = 1000
+#: A fault of one user alone is met this often before the user is parked.
+TRIES = 5
+
+#: Faults that say nothing about a user: the user waits, however long it takes.
+TRANSIENT = (OktaUnavailable, OktaRateLimited, OktaUnauthorized, OktaForbidden)
+
+log = structlog.get_logger("rosterhook.resolver")
+
+
+@dataclass
+class Health:
+    """How reading goes, for `status`.
+
+    Attributes:
+        error: what hinders it now, with its cure; "" when nothing does.
+        read_ms: when a read last succeeded.
+    """
+
+    error: str = ""
+    read_ms: int | None = None
+
+
+class Resolver:
+    """Claims due users, no more than may be read now, and finishes each: kept, gone, postponed or parked.
+
+    Args:
+        targets: names of the targets that shall hold every user.
+        on_change: called when the directory has changed.
+    """
+
+    def __init__(
+        self,
+        state: Database,
+        source: UserSource,
+        targets: Sequence[str],
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        clock: Clock = now_ms,
+    ) -> None:
+        self.health = Health()
+        self._state = state
+        self._source = source
+        self._targets = tuple(targets)
+        self._on_change = on_change
+        self._clock = clock
+
+    async def step(self) -> bool:
+        """Read the users who are due now.
+
+        Raises:
+            OktaError: nothing could be read at all; every user waits for another try.
+        """
+        subjects = await self._claim()
+        if not subjects:
+            return False
+        held = await self._state.read(lambda db: _held(db, subjects))
+        readings = await self._source.read(subjects, held)
+        await self._state.write(lambda db: self._finish(db, subjects, readings))
+        self._on_change()
+        self._judge(readings)
+        return True
+
+    async def release(self) -> None:
+        """Give back what a worker that died had claimed. Only at the start, and with one worker."""
+        await self._state.write(lambda db: run(db, "release_claims"))
+
+    async def _claim(self) -> list[Subject]:
+        claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
+        if not await self._state.read(lambda db: _is_due(db, self._clock())):
+            return []  # looking costs nothing; an empty write would be a commit for nothing
+        claimed = await self._state.write(lambda db: rows(db, "claim_subjects", claim))
+        return [
+            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded))
+            for user_id, generation, attempts, waiting_ms, fresh_ms, crowded in claimed
+        ]
+
+    def _finish(self, db: apsw.Connection, subjects: Sequence[Subject], readings: Sequence[Reading]) -> None:
+        for subject, reading in zip(subjects, readings, strict=True):
+            if isinstance(reading, OktaError):
+                self._fail(db, subject, reading)
+            else:
+                self._record(db, subject, reading)
+
+    def _record(self, db: apsw.Connection, subject: Subject, reading: Found | Gone) -> None:
+        now = self._clock()
+        if isinstance(reading, Gone):
+            verdict = directory.record_gone(
+                db, subject.id, targets=self._targets, waiting_ms=subject.waiting_ms, now=now
+            )
+        else:
+            verdict = directory.record(
+                db,
+                reading.user,
+                fresh=reading.fresh,
+                targets=self._targets,
+                waiting_ms=subject.waiting_ms,
+                now=now,
+            )
+        log.debug("user.read", user=subject.id, verdict=verdict.value)
+        if not run(db, "finish_subject", {"org": ORG, "id": subject.id, "generation": subject.generation}):
+            run(db, "continue_subject", {"org": ORG, "id": subject.id, "now": now})
+
+    def _fail(self, db: apsw.Connection, subject: Subject, error: OktaError) -> None:
+        key = {"org": ORG, "id": subject.id, "error": str(error)}
+        if not isinstance(error, TRANSIENT) and subject.attempts + 1 >= TRIES:
+            log.error("user.parked", user=subject.id, error=error.message, hint=error.hint)
+            run(db, "park_subject", key)
+            return
+        wait_ms = backoff_ms(subject.attempts + 1)
+        run(db, "postpone_subject", {**key, "due_ms": self._clock() + wait_ms})
+
+    def _judge(self, readings: Sequence[Reading]) -> None:
+        """Keep how it went; when not one reading came through, raise, so that the loop itself waits."""
+        errors = [reading for reading in readings if isinstance(reading, OktaError)]
+        common = next((error for error in errors if isinstance(error, TRANSIENT)), None)
+        self.health.error = str(common) if common else ""
+        if len(errors) < len(readings):
+            self.health.read_ms = self._clock()
+        elif common:
+            raise common
+
+
+def _is_due(db: apsw.Connection, now: int) -> bool:
+    due_ms = rows(db, "next_due_subject")[0][0]
+    return due_ms is not None and due_ms <= now
+
+
+def _held(db: apsw.Connection, subjects: Sequence[Subject]) -> dict[str, directory.Held]:
+    found = {subject.id: directory.find(db, subject.id) for subject in subjects}
+    return {user_id: held for user_id, held in found.items() if held is not None}

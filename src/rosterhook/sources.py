@@ -1,0 +1,177 @@
+"""Where the truth about users comes from: Okta's API, or, without a token, the events themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import apsw
+
+from rosterhook import directory
+from rosterhook.errors import OktaError, OktaNotFound
+from rosterhook.model import ORG, Attributes
+from rosterhook.okta import events as okta_events
+from rosterhook.okta.budget import Budget
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows
+
+#: So few are read by id: a fresh answer each, and not many calls.
+FEW = 10
+#: Ids in one search. Two hundred are one page of Okta's answer, in an address of 7,200 characters.
+IDS_A_SEARCH = 200
+SECOND_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A user who must be read.
+
+    Attributes:
+        generation: tells at the end whether another event came during the read.
+        waiting_ms: `published` of the first event that still waits.
+        fresh_ms: `published` of the last event that changed the user's record; a reading must show it.
+        crowded: two such events were so close that `lastUpdated`, which has whole seconds, cannot tell them apart.
+    """
+
+    id: str
+    generation: int
+    attempts: int
+    waiting_ms: int | None
+    fresh_ms: int | None
+    crowded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Okta has the user. `fresh`: read by id, and not from an index that lags."""
+
+    user: Attributes
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Okta itself says that the user does not exist (any more)."""
+
+
+Reading = Found | Gone | OktaError
+
+
+class UserSource(Protocol):
+    """Where the truth about users comes from."""
+
+    def free(self) -> int:
+        """How many users could be read now without waiting."""
+
+    async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
+        """One reading for each subject, in the same order. A fault of one is its reading, not an exception."""
+
+
+class Users(Protocol):
+    """The part of the Okta client that reads users."""
+
+    async def user(self, user_id: str) -> dict[str, Any]:
+        """Read one user by id, as it is now."""
+
+    async def users(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Read many users with one search, as Okta's index has them."""
+
+
+class OktaSource:
+    """Reads users from Okta's API: a few by id, many by search, and by id again whoever the search left in doubt."""
+
+    def __init__(self, client: Users, budget: Budget) -> None:
+        self._client = client
+        self._budget = budget
+
+    def free(self) -> int:
+        """Whom the free calls would reach: a search is one call for many."""
+        return max(self._budget.free("users") * IDS_A_SEARCH, min(FEW, self._budget.free("user")))
+
+    async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
+        searched = await self._search(subjects) if len(subjects) > FEW else {}
+        return list(await asyncio.gather(*(self._one(s, searched.get(s.id), held.get(s.id)) for s in subjects)))
+
+    async def _one(self, subject: Subject, row: Attributes | OktaError | None, held: directory.Held | None) -> Reading:
+        if isinstance(row, OktaError):
+            return row
+        if row is not None:
+            user = directory.canonical(row)
+            if shows(subject, user, held):
+                return Found(user, fresh=False)
+        try:
+            return Found(directory.canonical(await self._client.user(subject.id)), fresh=True)
+        except OktaError as error:
+            return Gone() if isinstance(error, OktaNotFound) else error
+
+    async def _search(self, subjects: Sequence[Subject]) -> dict[str, Attributes | OktaError]:
+        ids = [subject.id for subject in subjects]
+        chunks = [ids[start : start + IDS_A_SEARCH] for start in range(0, len(ids), IDS_A_SEARCH)]
+        found: dict[str, Attributes | OktaError] = {}
+        for part in await asyncio.gather(*(self._search_chunk(chunk) for chunk in chunks)):
+            found.update(part)
+        return found
+
+    async def _search_chunk(self, ids: Sequence[str]) -> Mapping[str, Attributes | OktaError]:
+        try:
+            return await self._client.users(ids)
+        except OktaError as error:
+            return dict.fromkeys(ids, error)
+
+
+def shows(subject: Subject, user: Attributes, held: directory.Held | None) -> bool:
+    """Tell whether a row of a search is surely not older than the subject's last event.
+
+    Okta's search "may not reflect the latest information", and `lastUpdated` has whole seconds. So a row is
+    trusted when its stamp has reached the second of the event, no second event shares that second, and it is
+    newer than what is held: a row that shows nothing new, though something happened, is a row of before.
+    """
+    updated_ms = directory.last_updated_ms(user)
+    if held is not None and held.deleted_ms is not None:
+        return False
+    if subject.fresh_ms is None:
+        # A membership changed: the user's own record did not, so any row as new as the held one will do.
+        return held is None or updated_ms > held.last_updated_ms or directory.digest(user) == held.digest
+    if subject.crowded or updated_ms < subject.fresh_ms // SECOND_MS * SECOND_MS:
+        return False
+    return held is None or updated_ms > held.last_updated_ms
+
+
+class EventSource:
+    """Builds users from the events that name them, as the tutorial did: login, display name, and the status as far
+    as events tell it. For an org whose API may not be read.
+    """
+
+    def __init__(self, state: Database) -> None:
+        self._state = state
+
+    def free(self) -> int:
+        """No limit but memory: all of it is in the own store."""
+        return IDS_A_SEARCH
+
+    async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
+        stories = await self._state.read(lambda db: [_story(db, subject.id) for subject in subjects])
+        return [
+            _told(subject.id, story, held.get(subject.id)) for subject, story in zip(subjects, stories, strict=True)
+        ]
+
+
+def _story(db: apsw.Connection, user_id: str) -> list[bytes]:
+    return [body for (body,) in rows(db, "events_of_user", {"org": ORG, "id": user_id})]
+
+
+def _told(user_id: str, story: Sequence[bytes], held: directory.Held | None) -> Reading:
+    """The user after all events in the order in which they happened, however late one came."""
+    base: Attributes = held.user if held and held.deleted_ms is None else {"id": user_id, "profile": {}}
+    user: dict[str, Any] = {**base}
+    for body in story:
+        event = okta_events.parse(body)
+        if event.type in okta_events.DELETES:
+            return Gone()
+        user["status"] = okta_events.STATUS_AFTER.get(event.type, user.get("status"))
+        for named in event.users:
+            if named.id == user_id:
+                user["profile"] = {**user["profile"], **okta_events.profile_of(named)}
+    return Found(directory.canonical(user), fresh=True)
