@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from rosterhook.config import LogConfig
 
+disable_created_metrics()  # a second series for each counter, which nobody asks for
 REGISTRY = CollectorRegistry()
-DELIVERIES = Counter("rosterhook_deliveries", "Answers to Okta's event hook, by status.", ["status"], registry=REGISTRY)
+DELIVERIES = Counter(
+    "rosterhook_hook_answers", "Answers to Okta's event hook, by status.", ["status"], registry=REGISTRY
+)
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(r"authorization|cookie|password|secret|token|private_key", re.IGNORECASE)

@@ -1,0 +1,5 @@
+"""`python -m rosterhook`."""
+
+from rosterhook.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""`replay`: try again, by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import apsw
+from cyclopts import Parameter
+
+from rosterhook.cli.common import ConfigPath, DryRun, Stores, load, out, with_stores
+from rosterhook.config import Config
+from rosterhook.errors import RosterhookError
+from rosterhook.model import now_ms
+from rosterhook.replay import Replayed, replay_links, replay_parked, replay_quarantined, replay_users
+
+
+class _DryRun(Exception):
+    """Undoes a transaction whose effect is only to be told."""
+
+    def __init__(self, replayed: Replayed) -> None:
+        self.replayed = replayed
+
+
+def replay(
+    *users: Annotated[str, Parameter(help="Okta ids of users to read and write again.")],
+    target: Annotated[str | None, Parameter(help="Only this target.")] = None,
+    parked: Annotated[bool, Parameter(negative="", help="Everything that is parked.")] = False,
+    quarantined: Annotated[bool, Parameter(negative="", help="Deliveries that were not understood.")] = False,
+    everybody: Annotated[bool, Parameter(name="--all", negative="", help="Write every user again.")] = False,
+    dry_run: DryRun = False,
+    config: ConfigPath = None,
+) -> None:
+    """Try again: some users, all that is parked, the quarantine, or a whole target. Repeating harms nothing."""
+    loaded = load(config)
+    _known_target(loaded, target)
+    if not (users or parked or quarantined or everybody):
+        raise RosterhookError(
+            "Nothing was chosen to replay.", hint="Name Okta ids of users, or --parked, --quarantined or --all."
+        )
+
+    def work(db: apsw.Connection) -> Replayed:
+        now = now_ms()
+        done = replay_users(db, users, target, now)
+        if parked:
+            done += replay_parked(db, target, now)
+        if quarantined:
+            done += replay_quarantined(db, now)
+        if everybody:
+            done.writes += replay_links(db, target=target, now=now)
+        if dry_run:
+            raise _DryRun(done)
+        return done
+
+    async def run(stores: Stores) -> Replayed:
+        try:
+            return await stores.state.write(work)
+        except _DryRun as undone:
+            return undone.replayed
+
+    _print(with_stores(loaded, run), dry_run)
+
+
+def _known_target(config: Config, target: str | None) -> None:
+    names = [each.name for each in config.targets]
+    if target is not None and target not in names:
+        raise RosterhookError(f'There is no target "{target}".', hint=f"There is: {', '.join(names)}.")
+
+
+def _print(done: Replayed, dry_run: bool) -> None:
+    would = "would be" if dry_run else "will be"
+    out.print(f"{done.reads:,} users {would} read from Okta again, {done.writes:,} {would} written again.")
+    if done.deliveries or done.still_quarantined:
+        out.print(
+            f"{done.deliveries:,} deliveries {'would leave' if dry_run else 'left'} the quarantine,"
+            f" {done.still_quarantined:,} still are no event hook."
+        )

@@ -1,0 +1,93 @@
+"""What the commands share: the configuration, the stores, and how to print."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from rosterhook.config import Config
+from rosterhook.config_load import load_config
+from rosterhook.errors import StoreError
+from rosterhook.inbox import SqliteInbox
+from rosterhook.observe import configure_logging
+from rosterhook.store.database import Database
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+
+ConfigPath = Annotated[Path | None, Parameter(name="--config", help="Configuration file, if not rosterhook.toml.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", help="Only tell what would be done.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Both stores of a data_dir that a service has made."""
+
+    inbox: SqliteInbox
+    state: Database
+
+
+def load(path: Path | None) -> Config:
+    """The configuration, with logging set up so that no secret of it is ever printed."""
+    config = load_config(path)
+    configure_logging(config.log, secrets_of(config))
+    return config
+
+
+def secrets_of(config: Config) -> list[str]:
+    """Every secret of a configuration, as text."""
+    found = [config.server.admin_token, config.okta.token, config.hook.secret, *config.hook.secrets]
+    return [secret.get_secret_value() for secret in found if secret is not None]
+
+
+@asynccontextmanager
+async def stores(config: Config) -> AsyncIterator[Stores]:
+    """The stores of a service that has run before.
+
+    Raises:
+        StoreError: none has.
+    """
+    if not (config.data_dir / "state.db").exists():
+        raise StoreError(
+            f"There is no store in {config.data_dir.absolute()}.",
+            hint="Start `rosterhook serve` first, or check data_dir.",
+        )
+    async with AsyncExitStack() as stack:
+        inbox = SqliteInbox(config.data_dir)
+        stack.push_async_callback(inbox.close)
+        state = Database(config.data_dir / "state.db", "state")
+        stack.push_async_callback(state.close)
+        yield Stores(inbox, state)
+
+
+def with_stores(config: Config, work: Callable[[Stores], Awaitable[T]]) -> T:
+    """Open the stores, run `work`, close them."""
+
+    async def run() -> T:
+        async with stores(config) as opened:
+            return await work(opened)
+
+    return asyncio.run(run())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON, whatever the terminal's width."""
+    out.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
+
+
+def iso(at_ms: int | None) -> str | None:
+    """A time for programs; None for none."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,242 @@
+"""`status`, `users`, `events` and `parked`: how things stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Annotated, Any
+
+import apsw
+from cyclopts import Parameter
+from rich.table import Table
+
+from rosterhook.cli.common import AsJson, ConfigPath, Stores, iso, load, out, print_json, with_stores
+from rosterhook.errors import RosterhookError
+from rosterhook.model import ORG, now_ms
+from rosterhook.okta import events as okta_events
+from rosterhook.status import Status, read_status
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows
+
+PAGE = 500
+NEWEST = 50
+FOLLOW_SECONDS = 0.5
+
+Limit = Annotated[int | None, Parameter(help="At most so many. Default: 50 in a terminal, all of them with --json.")]
+
+
+def status(*, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show how things stand: what arrived, what waits, and how each target keeps up."""
+    loaded = load(config)
+    names = [target.name for target in loaded.targets]
+    found = with_stores(loaded, lambda s: read_status(s.inbox.database, s.state, names, now_ms()))
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+
+
+def users(*, config: ConfigPath = None, as_json: AsJson = False, limit: Limit = None) -> None:
+    """List the users as Okta has them; those who are gone keep a tombstone, with status DELETED."""
+
+    async def work(stores: Stores) -> None:
+        pages = _user_pages(stores.state, limit if limit is not None else (None if as_json else NEWEST))
+        if as_json:
+            print_json([row async for row in pages])
+            return
+        table = _table("Id", "Status", "Login", "Version", "Changed")
+        async for row in pages:
+            kept = row["rosterhook"]
+            login = (row.get("profile") or {}).get("login", "")
+            table.add_row(row["id"], row.get("status", ""), login, str(kept["version"]), kept["changed"])
+        out.print(table)
+
+    with_stores(load(config), work)
+
+
+def events(
+    *,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+    follow: Annotated[bool, Parameter(negative="", help="Print further events as they arrive.")] = False,
+    user: Annotated[str | None, Parameter(help="Only events that name the user with this Okta id.")] = None,
+    limit: Limit = None,
+) -> None:
+    """List the events that Okta sent, the newest last. With --json --follow: one JSON object a line."""
+
+    async def work(stores: Stores) -> None:
+        count = limit if limit is not None else (None if as_json and not follow else NEWEST)
+        newest = await stores.state.read(lambda db: _newest_events(db, user, count))
+        if as_json and not follow:
+            print_json([shown for _, shown in newest])
+            return
+        _print_events(newest, as_json)
+        while follow:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            last = newest[-1][0] if newest else 0
+            more = await stores.state.read(lambda db, last=last: _events_after(db, user, last))  # type: ignore[misc]
+            _print_events(more, as_json)
+            newest = more or newest
+
+    with_stores(load(config), work)
+
+
+def parked(
+    *,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+    delivery: Annotated[int | None, Parameter(help="Print the body of this quarantined delivery.")] = None,
+) -> None:
+    """List what could not be understood, read or written, each with its reason. `replay` tries it again."""
+    found = with_stores(load(config), lambda s: s.state.read(_parked))
+    if delivery is not None:
+        out.out(_body_of(found, delivery), highlight=False)
+    elif as_json:
+        print_json(found)
+    else:
+        _print_parked(found)
+
+
+async def _user_pages(state: Database, limit: int | None) -> AsyncIterator[dict[str, Any]]:
+    after, left = "", limit if limit is not None else float("inf")
+    while left > 0:
+        values = {"org": ORG, "after": after, "limit": int(min(PAGE, left))}
+        page = await state.read(lambda db, values=values: rows(db, "list_users", values))  # type: ignore[misc]
+        for user_id, version, _, body, changed_ms, deleted_ms in page:
+            after = user_id
+            kept = {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)}
+            yield {**json.loads(body), "rosterhook": kept}
+        left = left - len(page) if page else 0
+
+
+def _newest_events(db: apsw.Connection, user: str | None, limit: int | None) -> list[tuple[int, dict[str, Any]]]:
+    values = {"org": ORG, "user": user, "limit": -1 if limit is None else limit}
+    return [_shown(row) for row in reversed(rows(db, "newest_events", values))]
+
+
+def _events_after(db: apsw.Connection, user: str | None, after: int) -> list[tuple[int, dict[str, Any]]]:
+    values = {"org": ORG, "user": user, "after": after, "limit": PAGE}
+    return [_shown(row) for row in rows(db, "events_after", values)]
+
+
+def _shown(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]]:
+    seq, uuid, event_type, published_ms, outcome, source, hook_arrivals, log_arrivals, received_ms, problem, body = row
+    return seq, {
+        "uuid": uuid,
+        "type": event_type,
+        "published": iso(published_ms),
+        "received": iso(received_ms),
+        "outcome": outcome,
+        "users": [user.id for user in okta_events.parse(body).users],
+        "source": source,
+        "arrivals": {"hook": hook_arrivals, "log": log_arrivals},
+        "problem": problem,
+    }
+
+
+def _print_events(found: Iterable[tuple[int, dict[str, Any]]], as_json: bool) -> None:
+    for _, event in found:
+        if as_json:
+            out.out(json.dumps(event, ensure_ascii=False), highlight=False)
+            continue
+        when = (event["published"] or event["received"] or "")[:19].replace("T", " ")
+        told = event["problem"] or ", ".join(event["users"])
+        out.print(f"[dim]{when}[/]  {event['type'] or '?':<40} {event['outcome']:<8} {told}", soft_wrap=True)
+
+
+def _parked(db: apsw.Connection) -> dict[str, list[dict[str, Any]]]:
+    everything = {"org": ORG, "limit": -1}
+    return {
+        "deliveries": [
+            {
+                "id": number,
+                "delivery": seq,
+                "received": iso(received_ms),
+                "reason": reason,
+                "headers": json.loads(headers),
+                "body": body.decode("utf-8", "replace"),
+            }
+            for number, seq, received_ms, reason, headers, body in rows(
+                db, "list_quarantine", {**everything, "after": 0}
+            )
+        ],
+        "reads": [
+            {"user": user, "attempts": attempts, "reason": reason}
+            for user, attempts, reason in rows(db, "list_parked_subjects", everything)
+        ],
+        "writes": [
+            {"target": target, "user": user, "attempts": attempts, "reason": reason}
+            for target, user, attempts, reason in rows(db, "list_parked_links", everything)
+        ],
+    }
+
+
+def _body_of(found: dict[str, list[dict[str, Any]]], number: int) -> str:
+    for one in found["deliveries"]:
+        if one["id"] == number:
+            return str(one["body"])
+    raise RosterhookError(
+        f"There is no delivery {number} in quarantine.", hint="`rosterhook parked` lists their numbers."
+    )
+
+
+def _print_parked(found: dict[str, list[dict[str, Any]]]) -> None:
+    if not any(found.values()):
+        out.print("Nothing is parked.")
+        return
+    if found["deliveries"]:
+        table = _table("Delivery", "Received", "Reason", title="In quarantine: no event hook")
+        for one in found["deliveries"]:
+            table.add_row(str(one["id"]), one["received"], one["reason"])
+        out.print(table)
+    if found["reads"]:
+        table = _table("User", "Tries", "Reason", title="Parked: cannot be read from Okta")
+        for one in found["reads"]:
+            table.add_row(one["user"], str(one["attempts"]), one["reason"])
+        out.print(table)
+    if found["writes"]:
+        table = _table("Target", "User", "Reason", title="Parked: cannot be written")
+        for one in found["writes"]:
+            table.add_row(one["target"], one["user"], one["reason"])
+        out.print(table)
+    out.print("Mend the cause, then: [bold]rosterhook replay --parked[/] or [bold]--quarantined[/]")
+
+
+def _print_status(found: Status) -> None:
+    lag, okta, people = found["lag_seconds"], found["okta"], found["users"]
+    facts = {
+        "Worker": "running" if found["worker"]["running"] else "[red]not running[/]",
+        "Okta": f"[red]{okta['error']}[/]" if okta["error"] else _mode(okta["mode"]),
+        "Deliveries": "{received:,} received, {waiting:,} waiting, {quarantined:,} in quarantine".format(
+            **found["deliveries"]
+        ),
+        "Events": "{stored:,} stored, {duplicates:,} came again".format(**found["events"]),
+        "To read": "{due:,} due, {parked:,} parked".format(**found["subjects"]),
+        "Users": "{active:,} active of {total:,}, {deleted:,} deleted".format(**people),
+        "Lag": "nothing written yet" if lag["p50"] is None else f"{lag['p50']:.2f} s median, {lag['p99']:.2f} s p99",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts.items():
+        grid.add_row(f"[bold]{name}[/]", fact)
+    out.print(grid)
+    table = _table("Target", "In sync", "Pending", "Parked", "State")
+    for target in found["targets"]:
+        counts = (f"{target[key]:,}" for key in ("in_sync", "pending", "parked"))
+        table.add_row(target["name"], *counts, f"[red]{target['error']}[/]" if target["error"] else "accepts")
+    out.print(table)
+
+
+def _mode(mode: str) -> str:
+    modes = {
+        "token": "read with an API token",
+        "events": "not asked: users are built from events alone (no okta.token)",
+    }
+    return modes.get(mode, "not known yet")
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,115 @@
+"""How things stand: one reading of both stores, for the command line, the API and the metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from rosterhook.inbox import last_seq
+from rosterhook.intake import handed_over
+from rosterhook.model import DELETED, ORG
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows, value
+
+#: The worker leaves a note every two seconds; after so many without one it is not running.
+WORKER_SILENT_SECONDS = 15
+
+Status = dict[str, Any]
+
+
+async def read_status(inbox: Database, state: Database, targets: Sequence[str], now: int) -> Status:
+    """What `rosterhook status --json` prints.
+
+    Returns:
+        deliveries {received, waiting, quarantined}, events {stored, duplicates}, subjects {due, parked,
+        oldest_due_seconds}, users {active, total, deleted}, targets [{name, in_sync, pending, parked, error}]
+        (users by how the target holds them), okta {mode, budget, error, read_seconds_ago}, lag_seconds {p50, p99}
+        (event published -> written, of the last 1,000 deliveries; null before the first), worker {running}.
+    """
+    received = await inbox.read(last_seq)
+    return await state.read(lambda db: _status(db, received, targets, now))
+
+
+def _status(db: apsw.Connection, received: int, targets: Sequence[str], now: int) -> Status:
+    counters = dict(rows(db, "read_counters", {"org": ORG}))
+    worker, seen_ms = read_note(db, "worker")
+    running = seen_ms is not None and now - seen_ms < WORKER_SILENT_SECONDS * 1000
+    errors = worker.get("targets", {})
+    return {
+        "deliveries": {
+            "received": received,
+            "waiting": received - handed_over(db),
+            "quarantined": counters.get("deliveries_quarantined", 0),
+        },
+        "events": {"stored": counters.get("events_stored", 0), "duplicates": counters.get("events_duplicate", 0)},
+        "subjects": _subjects(db, now),
+        "users": _users(db),
+        "targets": [_target(db, name, errors.get(name, "")) for name in targets],
+        "okta": _okta(worker.get("okta", {}), now),
+        "lag_seconds": lag_seconds([lag for (lag,) in rows(db, "recent_lags")]),
+        "worker": {"running": running},
+    }
+
+
+def read_note(db: apsw.Connection, name: str) -> tuple[dict[str, Any], int | None]:
+    """What another process has left under `name`, and when; ({}, None) when nothing."""
+    found = rows(db, "read_note", {"org": ORG, "name": name})
+    return (json.loads(found[0][0]), found[0][1]) if found else ({}, None)
+
+
+def lag_seconds(lags_ms: Sequence[int]) -> dict[str, float | None]:
+    """Median and 99th percentile (nearest rank) in seconds.
+
+    >>> lag_seconds([100, 200, 300])
+    {'p50': 0.2, 'p99': 0.3}
+    >>> lag_seconds([])
+    {'p50': None, 'p99': None}
+    """
+    ordered = sorted(lags_ms)
+    if not ordered:
+        return {"p50": None, "p99": None}
+
+    def rank(percent: int) -> float:
+        return ordered[-(-len(ordered) * percent // 100) - 1] / 1000
+
+    return {"p50": rank(50), "p99": rank(99)}
+
+
+def _subjects(db: apsw.Connection, now: int) -> dict[str, Any]:
+    states = dict(rows(db, "count_subjects", {"org": ORG}))
+    oldest_ms = value(db, "next_due_subject")
+    return {
+        "due": states.get("due", 0) + states.get("claimed", 0),
+        "parked": states.get("parked", 0),
+        "oldest_due_seconds": max(0.0, (now - oldest_ms) / 1000) if oldest_ms is not None else 0.0,
+    }
+
+
+def _users(db: apsw.Connection) -> dict[str, int]:
+    statuses = dict(rows(db, "count_users", {"org": ORG}))
+    deleted = statuses.pop(DELETED, 0)
+    return {"active": statuses.get("ACTIVE", 0), "total": sum(statuses.values()), "deleted": deleted}
+
+
+def _target(db: apsw.Connection, name: str, error: str) -> dict[str, Any]:
+    states = dict(rows(db, "count_links", {"org": ORG, "target": name}))
+    return {
+        "name": name,
+        "in_sync": states.get("ok", 0),
+        "pending": states.get("pending", 0),
+        "parked": states.get("parked", 0),
+        "error": error,
+    }
+
+
+def _okta(noted: dict[str, Any], now: int) -> dict[str, Any]:
+    read_ms = noted.get("read_ms")
+    return {
+        "mode": noted.get("mode", "unknown"),
+        "budget": noted.get("budget", {}),
+        "error": noted.get("error", ""),
+        "read_seconds_ago": (now - read_ms) / 1000 if read_ms is not None else None,
+    }

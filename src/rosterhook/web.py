@@ -1,0 +1,154 @@
+"""The web process: the receiver in front, the API behind it, on uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from rosterhook.admin import AdminGuard, admin_token
+from rosterhook.api import Api
+from rosterhook.config import Config
+from rosterhook.errors import ConfigError
+from rosterhook.inbox import SqliteInbox
+from rosterhook.intake import handed_over
+from rosterhook.lock import only_one
+from rosterhook.loops import Loop
+from rosterhook.model import now_ms
+from rosterhook.receiver import Receiver
+from rosterhook.store.database import Database
+from rosterhook.store.queries import value
+from rosterhook.targets.registry import build_target
+
+BACKLOG = 2048
+DRAIN_SECONDS = 5
+PRUNE_SECONDS = 600.0
+DAY_MS = 24 * 3600 * 1000
+
+log = structlog.get_logger("rosterhook.web")
+
+
+def require_secret(config: Config) -> None:
+    """No secret, no start.
+
+    Raises:
+        ConfigError: anybody could send deliveries.
+    """
+    if not config.hook.accepted() and not config.server.open:
+        raise ConfigError(
+            "hook.secret is not set: anybody could send events.",
+            hint="Put a long random value into hook.secret (or a file named by hook.secret_file), and the same value"
+            " into the event hook in Okta's Admin Console as the authentication secret.",
+        )
+
+
+class Web:
+    """The application over its stores.
+
+    Attributes:
+        app: the ASGI application: the hook first, then the API behind the admin token.
+    """
+
+    def __init__(self, config: Config, inbox: SqliteInbox, state: Database, api: Api) -> None:
+        self._inbox = inbox
+        self._state = state
+        self._retention_ms = int(config.store.retention_days * DAY_MS)
+        token = None if config.server.open else admin_token(config)
+        guarded: ASGIApp = AdminGuard(api.app, token)
+        self.app: ASGIApp = Receiver(config.hook, inbox, guarded, open=config.server.open)
+
+    async def prune(self) -> bool:
+        """Forget old deliveries that the worker has taken in. Here, because this process alone writes the inbox."""
+        since = now_ms() - self._retention_ms
+        young = await self._inbox.database.read(lambda db: value(db, "first_delivery_since", {"since": since}))
+        taken_in = await self._state.read(handed_over)
+        before = min(taken_in + 1, young) if young is not None else taken_in + 1
+        return await self._inbox.prune(before) > 0
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Web]:
+    """The web application over the stores and targets of a configuration.
+
+    Raises:
+        ConfigError: there is no secret.
+        StoreError: data_dir cannot be used, or another web process has it.
+    """
+    require_secret(config)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(config.data_dir, "web"))
+        inbox = SqliteInbox(config.data_dir)
+        stack.push_async_callback(inbox.close)
+        state = Database(config.data_dir / "state.db", "state")
+        stack.push_async_callback(state.close)
+        targets = [build_target(each) for each in config.targets]
+        for target in targets:
+            stack.push_async_callback(target.aclose)
+        yield Web(config, inbox, state, Api(inbox, state, targets))
+
+
+async def run_web(config: Config, stop: asyncio.Event) -> None:
+    """The whole life of a web process. When `stop` is set, answers under way are finished first."""
+    with listening(config) as listener:
+        async with opened(config) as web:
+            server = _Server(
+                uvicorn.Config(
+                    web.app,
+                    http="httptools",
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    proxy_headers=False,
+                    backlog=BACKLOG,
+                    timeout_graceful_shutdown=DRAIN_SECONDS,
+                )
+            )
+            host, port = listener.getsockname()[:2]
+            log.info("web.listening", url=f"http://{host}:{port}", hook=config.hook.path)
+            await _serve(server, listener, Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS), stop)
+    log.info("web.stopped")
+
+
+@contextmanager
+def listening(config: Config) -> Iterator[socket.socket]:
+    """The listening socket.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    server = config.server
+    try:
+        family = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((server.host, server.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {server.host}:{server.port}: {error.strerror}.",
+            hint="Stop what listens there, or change server.host or server.port.",
+        ) from None
+    with listener:
+        yield listener
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, pruning: Loop, stop: asyncio.Event) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    prune = asyncio.create_task(pruning.run())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    pruning.stop()
+    stopping.cancel()
+    await asyncio.gather(serving, prune)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the process, which has more to end than this server."""
+        yield

@@ -1,0 +1,94 @@
+"""The main story: a busy org, deliveries that come twice and out of order, and processes that are killed."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Org, Service, free_port, running, wait_until
+
+from rosterhook.config_load import load_config
+from rosterhook.targets.registry import build_target
+
+USERS = 2000
+CHANGES = 5000
+#: Twice each process alone, and twice all of them at once.
+KILLS = ["web", "web", "worker", "worker", "tree", "tree"]
+SETTLE_SECONDS = 240
+
+pytestmark = [pytest.mark.story, pytest.mark.timeout(600)]
+
+
+def expected_rows(truth: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The default table as the org's own truth demands it: written apart from the product's mapping."""
+    return {
+        user["id"]: {
+            "id": user["id"],
+            "status": user["status"],
+            "login": user["profile"].get("login"),
+            "email": user["profile"].get("email"),
+            "first_name": user["profile"].get("firstName"),
+            "last_name": user["profile"].get("lastName"),
+            "mobile_phone": user["profile"].get("mobilePhone"),
+            "created": user["created"],
+            "last_updated": user["lastUpdated"],
+        }
+        for user in truth["users"]
+    }
+
+
+async def rows_of(service: Service) -> dict[str, dict[str, Any]]:
+    """What the target holds, by user."""
+    target = build_target(load_config(service.config, environ={}, cwd=service.folder).targets[0])
+    try:
+        return {str(row["id"]): dict(row) async for row in target.snapshot()}
+    finally:
+        await target.aclose()
+
+
+@pytest.mark.parametrize("any_url", ["sqlite_url", "postgres_url", "mariadb_url"], indirect=True)
+async def test_target_equals_the_org_after_crashes(tmp_path: Path, any_url: str) -> None:
+    """2,000 users and 5,000 changes with duplicates, reordering and six SIGKILLs: the target equals the org exactly."""
+    port = free_port()
+    org = Org(
+        *("--patient", "--announce", "--users", str(USERS), "--rate-multiplier", "30", "--seed", "7"),
+        *("--hook-url", f"http://127.0.0.1:{port}/okta/events"),
+    )
+    service = Service(tmp_path, org, f'url = "{any_url}"', port=port)
+    try:
+        org.ask("faults", duplicate=0.1, reorder=0.1)
+        with running(service):
+            _live_through_kills(org, service)
+            wait_until(org.quiet, 120, lambda: f"{org.ask('traffic')} {service.output[-2000:]}")
+            wait_until(service.settled, SETTLE_SECONDS, lambda: f"{service.status()} {service.output[-2000:]}")
+            status = service.status()
+        _compare(org.ask("truth"), await rows_of(service), status)
+    finally:
+        org.close()
+
+
+def _live_through_kills(org: Org, service: Service) -> None:
+    dice = random.Random(11)
+    kills = dice.sample(KILLS, len(KILLS))
+    org.ask("traffic", changes=CHANGES, seed=3, per_second=150)
+    moments = sorted(dice.uniform(0.05, 0.9) * CHANGES for _ in kills)
+    for name, moment in zip(kills, moments, strict=True):
+        wait_until(lambda moment=moment: org.ask("traffic")["done"] >= moment, 120, lambda: str(org.ask("traffic")))
+        service.kill(name)
+        service.wait_up()
+
+
+def _compare(truth: dict[str, Any], rows: dict[str, dict[str, Any]], status: dict[str, Any]) -> None:
+    deleted = {key: row for key, row in rows.items() if row["status"] == "DELETED"}
+    alive = {key: row for key, row in rows.items() if key not in deleted}
+    expected = expected_rows(truth)
+    assert len(expected) > USERS * 0.9
+    wrong = [key for key in alive.keys() | expected.keys() if alive.get(key) != expected.get(key)]
+    assert wrong == [], json.dumps([[alive.get(key), expected.get(key)] for key in wrong[:3]])
+    assert set(deleted) <= set(truth["deleted"])
+    assert status["events"]["duplicates"] > 0
+    assert status["deliveries"]["quarantined"] == status["subjects"]["parked"] == status["targets"][0]["parked"] == 0
+    assert status["users"]["total"] == len(expected)
