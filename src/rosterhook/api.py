@@ -146,7 +146,7 @@ def _users(db: apsw.Connection, values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+    if len(text) > 4 or not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise HTTPException(400, "limit is a number from 1 to 1000")
     return int(text)
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 
 
 @contextmanager
-def only_one(data_dir: Path, kind: str, *, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+def only_one(data_dir: Path, kind: str) -> Iterator[None]:
     """Hold the lock of `kind` ("web", "worker"); the system frees it when the process ends, however it ends.
 
     Raises:
@@ -30,7 +30,7 @@ def only_one(data_dir: Path, kind: str, *, wait_seconds: float = WAIT_SECONDS) -
     except OSError as error:
         raise StoreError(f"Cannot use {path}: {error.strerror}.", hint="Check data_dir.") from None
     with file:
-        _acquire(file, path, time.monotonic() + wait_seconds)
+        _acquire(file, path, time.monotonic() + WAIT_SECONDS)
         yield
 
 
