@@ -12,12 +12,10 @@ from rosterhook import directory
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
 from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.retry import backoff_ms
-from rosterhook.sources import Found, Gone, Reading, Subject, UserSource
+from rosterhook.sources import MANY, Found, Gone, Reading, Subject, UserSource
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, run
 
-#: Most users of one step: they share one transaction.
-MANY = 1000
 #: A fault of one user alone is met this often before the user is parked.
 TRIES = 5
 

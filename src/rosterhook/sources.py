@@ -19,8 +19,8 @@ from rosterhook.store.queries import rows
 
 #: So few are read by id: a fresh answer each, and not many calls.
 FEW = 10
-#: Ids in one search. Two hundred are one page of Okta's answer, in an address of 7,200 characters.
-IDS_A_SEARCH = 200
+#: Users of one read, and ids in one search: one page of Okta's answer, in an address of 7,200 characters.
+MANY = 200
 SECOND_MS = 1000
 
 
@@ -88,10 +88,12 @@ class OktaSource:
 
     def free(self) -> int:
         """Whom the free calls would reach: a search is one call for many."""
-        return max(self._budget.free("users") * IDS_A_SEARCH, min(FEW, self._budget.free("user")))
+        return max(self._budget.free("users") * MANY, min(FEW, self._budget.free("user")))
 
     async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
-        searched = await self._search(subjects) if len(subjects) > FEW else {}
+        # No row of a search would be trusted for the crowded: asking for theirs is a waste.
+        searchable = [subject.id for subject in subjects if not subject.crowded]
+        searched = await self._search(searchable) if len(searchable) > FEW else {}
         return list(await asyncio.gather(*(self._one(s, searched.get(s.id), held.get(s.id)) for s in subjects)))
 
     async def _one(self, subject: Subject, row: Attributes | OktaError | None, held: directory.Held | None) -> Reading:
@@ -106,15 +108,7 @@ class OktaSource:
         except OktaError as error:
             return Gone() if isinstance(error, OktaNotFound) else error
 
-    async def _search(self, subjects: Sequence[Subject]) -> dict[str, Attributes | OktaError]:
-        ids = [subject.id for subject in subjects]
-        chunks = [ids[start : start + IDS_A_SEARCH] for start in range(0, len(ids), IDS_A_SEARCH)]
-        found: dict[str, Attributes | OktaError] = {}
-        for part in await asyncio.gather(*(self._search_chunk(chunk) for chunk in chunks)):
-            found.update(part)
-        return found
-
-    async def _search_chunk(self, ids: Sequence[str]) -> Mapping[str, Attributes | OktaError]:
+    async def _search(self, ids: Sequence[str]) -> Mapping[str, Attributes | OktaError]:
         try:
             return await self._client.users(ids)
         except OktaError as error:
@@ -149,7 +143,7 @@ class EventSource:
 
     def free(self) -> int:
         """No limit but memory: all of it is in the own store."""
-        return IDS_A_SEARCH
+        return MANY
 
     async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
         stories = await self._state.read(lambda db: [_story(db, subject.id) for subject in subjects])

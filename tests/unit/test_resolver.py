@@ -106,6 +106,18 @@ async def test_many_are_read_by_search(bench: Bench) -> None:
     assert len(await bench.rows('SELECT id FROM "user"')) == 450
 
 
+async def test_crowded_users_are_not_searched_for(bench: Bench) -> None:
+    """Who had two changes in one second is read by id at once: no row of a search could be trusted."""
+    names = [f"00u{number:02}" for number in range(20)]
+    bench.okta.index = {name: okta_user(name) for name in names}
+    bench.okta.by_id["00u03"] = okta_user("00u03")
+    await bench.due(*names)
+    await bench.due("00u03", fresh_ms=AT + 500)
+    await bench.resolver.step()
+    assert (len(bench.okta.searches), bench.okta.asked_ids) == (1, ["00u03"])
+    assert "00u03" not in bench.okta.searches[0]
+
+
 async def test_who_is_missing_in_the_search_is_asked_by_id(bench: Bench) -> None:
     """An id that a search leaves out is deleted only when Okta says so by id; else it was only not indexed yet."""
     names = [f"00u{number:02}" for number in range(20)]
