@@ -61,6 +61,8 @@ class Resolver:
         self._targets = tuple(targets)
         self._on_change = on_change
         self._clock = clock
+        # There may be claims that nobody works on: of a worker that died, or of a step that failed.
+        self._unfinished = True
 
     async def step(self) -> bool:
         """Read the users who are due now.
@@ -74,18 +76,19 @@ class Resolver:
         held = await self._state.read(lambda db: _held(db, subjects))
         readings = await self._source.read(subjects, held)
         await self._state.write(lambda db: self._finish(db, subjects, readings))
+        self._unfinished = False
         self._on_change()
         self._judge(readings)
         return True
 
-    async def release(self) -> None:
-        """Give back what a worker that died had claimed. Only at the start, and with one worker."""
-        await self._state.write(lambda db: run(db, "release_claims"))
-
     async def _claim(self) -> list[Subject]:
-        claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
+        if self._unfinished:
+            await self._state.write(lambda db: run(db, "release_claims"))
+            self._unfinished = False
         if not await self._state.read(lambda db: _is_due(db, self._clock())):
             return []  # looking costs nothing; an empty write would be a commit for nothing
+        self._unfinished = True
+        claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
         claimed = await self._state.write(lambda db: rows(db, "claim_subjects", claim))
         return [
             Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded))

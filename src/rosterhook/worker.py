@@ -77,7 +77,6 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then every loop ends after the step it is in: nothing is left half done."""
-        await self._resolver.release()
         tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self._loops]
         stopping = asyncio.create_task(stop.wait())
         try:

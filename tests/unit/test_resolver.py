@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rosterhook import directory, sources
-from rosterhook.errors import OktaError, OktaForbidden, OktaNotFound, OktaUnavailable
+from rosterhook.errors import OktaError, OktaForbidden, OktaNotFound, OktaUnavailable, StoreError
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.events import parse_stamp
 from rosterhook.resolver import TRIES, Resolver
@@ -240,10 +240,22 @@ async def test_claims_of_a_dead_worker_are_released(bench: Bench) -> None:
     """What a killed worker had claimed is due again when the next one starts."""
     await bench.due("00u1")
     await bench.state.write(lambda db: rows(db, "claim_subjects", {"now": bench.now, "limit": 10}))
-    assert not await bench.resolver.step()
-    await bench.resolver.release()
     bench.okta.by_id["00u1"] = okta_user("00u1")
     assert await bench.resolver.step()
+    assert await bench.held("00u1")
+
+
+async def test_claims_of_a_failed_step_are_released(bench: Bench) -> None:
+    """When a step fails after its reads, as on a full disk, its users are read again by the next."""
+    await bench.due("00u1")
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+    await bench.state.write(lambda db: db.execute("ALTER TABLE link RENAME TO away") and None)
+    with pytest.raises(StoreError):
+        await bench.resolver.step()
+    assert [row[1] for row in await bench.subjects()] == ["claimed"]
+    await bench.state.write(lambda db: db.execute("ALTER TABLE away RENAME TO link") and None)
+    assert await bench.resolver.step()
+    assert await bench.subjects() == []
 
 
 async def test_no_more_are_claimed_than_may_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

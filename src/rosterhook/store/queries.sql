@@ -111,7 +111,7 @@ WHERE (org, kind, id) IN (
 RETURNING id, generation, attempts, waiting_ms, fresh_ms, crowded
 
 -- name: release_claims
--- A worker that died has left its claims behind.
+-- A worker that died, or a step that failed, has left its claims behind.
 UPDATE subject SET state = 'due' WHERE state = 'claimed'
 
 -- name: finish_subject
