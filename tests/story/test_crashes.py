@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from harness import Org, Service, free_port, running, wait_until
 
-from rosterhook.config_load import load_config
+from rosterhook.config.load import load_config
 from rosterhook.targets.registry import build_target
 
 USERS = 2000

@@ -54,11 +54,14 @@ async def _okta(okta: OktaConfig) -> bool:
         return _tick("okta", "not asked: without okta.org_url and okta.token users are built from events alone")
     client = OktaClient(okta.org_url, SswsAuth(okta.token), Budget(okta.share), timeout_seconds=okta.timeout_seconds)
     try:
-        await client.check()
+        found = await client.check()
     except RosterhookError as error:
         return _cross("okta", error)
     finally:
         await client.aclose()
+    if not found["sees_users"]:
+        hint = "Give the token's admin a role that may read all users (Read-only Admin)."
+        return _cross("okta", RosterhookError(f"{okta.org_url} answers, but the token sees no user.", hint=hint))
     return _tick("okta", f"{okta.org_url} answers, and the token may read users")
 
 

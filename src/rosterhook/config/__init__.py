@@ -9,7 +9,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from rosterhook.config.section import Section
 from rosterhook.mapping import check_path
 
 #: What may happen to a user's row: left as it is, marked by the status column, or removed.
@@ -61,34 +62,14 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-class Section(BaseModel):
-    """A table of the configuration file. Each secret may also be given as `<key>_file`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-    secrets_from_files: ClassVar[tuple[str, ...]] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret_files(cls, data: Any) -> Any:
-        for key in cls.secrets_from_files:
-            path = data.get(f"{key}_file") if isinstance(data, dict) else None
-            if path is None:
-                continue
-            if data.get(key) is not None:
-                raise ValueError(f"{key} and {key}_file are both set: keep one")
-            data = {**data, key: _read_secret(Path(path))}
-        return data
-
-
-def _read_secret(path: Path) -> str:
+def _split(url: str) -> SplitResult:
+    """The parts of an address. Its errors never repeat it: a careless one holds a password."""
     try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ValueError(f"cannot read {path}: {why}") from None
-    if not secret:
-        raise ValueError(f"{path} is empty")
-    return secret
+        parts = urlsplit(url.strip())
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        raise ValueError("is no address, such as https://example.okta.com") from None
+    return parts
 
 
 class ServerConfig(Section):
@@ -130,15 +111,15 @@ class OktaConfig(Section):
     def _org_url_is_an_origin(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        parts = _split(value)
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-            raise ValueError(f'"{value}" does not start with https:// (http is for loopback only)')
+            raise ValueError("must start with https:// (http is for loopback only)")
         if not parts.hostname or parts.username or parts.password:
-            raise ValueError("the address of an org is https:// and a host, and nothing else")
+            raise ValueError("must be https:// and a host, and nothing else")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError(f'"{value}" has a path: give the org alone, "{parts.scheme}://{parts.netloc}"')
+            raise ValueError(f'has a path: give the org alone, "{parts.scheme}://{parts.netloc}"')
         if re.search(r"-admin\.(okta|oktapreview|okta-emea|okta-gov)\.com$", parts.hostname):
-            raise ValueError(f'"{value}" is the address of the Admin Console: leave out "-admin"')
+            raise ValueError(f'"{parts.hostname}" is the address of the Admin Console: leave out "-admin"')
         return f"{parts.scheme}://{parts.netloc}"
 
     @model_validator(mode="after")
@@ -164,7 +145,7 @@ class HookConfig(Section):
 
     @model_validator(mode="after")
     def _secrets_are_not_empty(self) -> Self:
-        if any(not value for value in self.accepted()):
+        if any(not value.strip() for value in self.accepted()):
             raise ValueError("a secret is empty")
         return self
 
@@ -286,5 +267,6 @@ class Config(BaseModel):
     def _without_targets_sqlite_is_one(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("targets"):
             return data
-        url = f"sqlite:///{Path(data.get('data_dir', 'data')) / 'users.db'}"
+        folder = data.get("data_dir", "data")
+        url = f"sqlite:///{Path(folder if isinstance(folder, str | Path) else 'data') / 'users.db'}"
         return {**data, "targets": [{"name": "users", "type": "sql", "url": url}]}
