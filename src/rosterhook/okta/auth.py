@@ -1,0 +1,58 @@
+"""How a call proves to Okta who makes it."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from rosterhook.errors import ConfigError
+
+_TOKEN = re.compile(r"[!-~]+")
+
+
+class Auth(Protocol):
+    """Gives the headers that authorize one request.
+
+    It is asked anew for every request and every repeat: a DPoP proof is good for one method, one URL, one use.
+    """
+
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """The headers for one request.
+
+        Args:
+            method: the HTTP method, such as "GET".
+            url: the whole address, with its query.
+
+        Raises:
+            OktaError: no proof can be had now, or Okta refused to give one.
+        """
+        ...
+
+
+class SswsAuth:
+    """An API token, sent as `Authorization: SSWS <token>` (Okta's guide "Create an API token").
+
+    Args:
+        token: the token as the Admin Console showed it, without "SSWS".
+
+    Raises:
+        ConfigError: the token is empty, or has characters that no header can carry.
+    """
+
+    def __init__(self, token: SecretStr) -> None:
+        # httpx2 quotes an illegal header value in its error: a bad token has to be refused before it gets there.
+        if not _TOKEN.fullmatch(token.get_secret_value()):
+            raise ConfigError(
+                "okta.token is empty, or has a blank or another character that no API token has.",
+                hint='Give the token alone, without "SSWS" and without quotes.',
+            )
+        self._token = token
+
+    def __repr__(self) -> str:
+        return "SswsAuth(token=**********)"
+
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """The `Authorization` header; the same for every request."""
+        return {"Authorization": f"SSWS {self._token.get_secret_value()}"}
