@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from rosterhook.config import Config
-from rosterhook.config_load import load_config
+from rosterhook.config.load import load_config
 from rosterhook.errors import StoreError
 from rosterhook.inbox import SqliteInbox
 from rosterhook.observe import configure_logging

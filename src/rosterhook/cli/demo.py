@@ -18,7 +18,7 @@ from rich.live import Live
 from rosterhook.cli.common import Stores, out, stores
 from rosterhook.cli.demo_view import EVENTS, Glimpse, line, view
 from rosterhook.config import Config
-from rosterhook.config_load import load_config
+from rosterhook.config.load import load_config
 from rosterhook.errors import ConfigError, RosterhookError
 from rosterhook.model import ORG, now_ms
 from rosterhook.okta import events as okta_events
