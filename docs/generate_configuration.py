@@ -22,7 +22,7 @@ from rosterhook.config.keys import Key, keys
 PAGE = Path(__file__).with_name("configuration.md")
 
 INTRODUCTION = """\
-<!-- Written by docs/generate_configuration.py from src/rosterhook/config.py: change those, not this file. -->
+<!-- Written by docs/generate_configuration.py from src/rosterhook/config/: change those, not this file. -->
 
 # Configuration
 

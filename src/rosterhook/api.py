@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import apsw
+import structlog
 from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -26,6 +27,8 @@ from rosterhook.status import Status, read_status
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows
 from rosterhook.targets import Row, Target
+
+log = structlog.get_logger("rosterhook.api")
 
 PAGE = 200
 PAGE_HEADERS = {
@@ -102,7 +105,8 @@ class Api:
             await self._inbox.database.write(lambda db: None)
             status = await self._status()
         except StoreError as error:
-            return JSONResponse({"ready": False, "store": str(error)}, 503)
+            log.error("store.not_writable", error=error.message, hint=error.hint)
+            return JSONResponse({"ready": False, "store": "not writable"}, 503)
         oldest = status["subjects"]["oldest_due_seconds"]
         return JSONResponse(
             {
@@ -160,7 +164,7 @@ def _iso(at_ms: int | None) -> str | None:
 def _reachable(status: Status) -> str:
     okta = status["okta"]
     if okta["error"]:
-        return str(okta["error"])
+        return "not reachable: see the status"  # the error names users, and strangers may ask here
     if okta["mode"] == "events":
         return "not asked: there is no token"
     return "reachable" if okta["read_seconds_ago"] is not None else "not read yet"

@@ -44,9 +44,12 @@ class Intake:
         self._state = state
         self._on_due = on_due
         self._clock = clock
+        self._checked = False
 
     async def step(self) -> bool:
         """Take in the next deliveries; tell whether there were any."""
+        if not self._checked:
+            await self._check_offset()
         offset = await self._state.read(handed_over)
         deliveries = await self._inbox.read(offset, DELIVERIES_A_STEP)
         if not deliveries:
@@ -56,13 +59,26 @@ class Intake:
         self._on_due()
         return True
 
+    async def _check_offset(self) -> None:
+        """Begin anew when the inbox is not the one that the offset was kept for: removed, or restored from a backup.
+
+        Its numbers start lower then, and deliveries would lie below the offset, answered and never read. Reading
+        one twice harms nothing: its events are known.
+        """
+        seq, received_ms = await self._state.read(_offset)
+        next_one = await self._inbox.read(seq - 1, 1) if seq else []
+        if seq and not any(one.seq > seq or one.received_ms == received_ms for one in next_one):
+            log.warning("inbox.replaced", offset=seq, hint="Every delivery that is there is taken in again.")
+            await self._state.write(lambda db: _move(db, 0, 0))
+        self._checked = True
+
     def _record(self, db: apsw.Connection, read: list[_Read]) -> None:
         for one in read:
             if one.fault:
                 self._quarantine(db, one)
             for event in one.events:
                 record_event(db, event, one.delivery.received_ms, self._clock())
-        run(db, "move_offset", {"org": ORG, "reader": "intake", "seq": read[-1].delivery.seq})
+        _move(db, read[-1].delivery.seq, read[-1].delivery.received_ms)
 
     def _quarantine(self, db: apsw.Connection, one: _Read) -> None:
         delivery = one.delivery
@@ -79,14 +95,22 @@ class Intake:
                 "body": delivery.body,
             },
         )
-        count(db, "deliveries_quarantined")
         if delivery.fault == "too_large":
             run(db, "ask_follower", {"org": ORG, "now": self._clock()})
 
 
 def handed_over(db: apsw.Connection) -> int:
     """The sequence number of the last delivery whose events are stored."""
-    return int(value(db, "read_offset", {"org": ORG, "reader": "intake"}) or 0)
+    return _offset(db)[0]
+
+
+def _offset(db: apsw.Connection) -> tuple[int, int]:
+    found = rows(db, "read_offset", {"org": ORG, "reader": "intake"})
+    return found[0] if found else (0, 0)
+
+
+def _move(db: apsw.Connection, seq: int, received_ms: int) -> None:
+    run(db, "move_offset", {"org": ORG, "reader": "intake", "seq": seq, "received_ms": received_ms})
 
 
 def record_event(db: apsw.Connection, event: Event, received_ms: int, now: int) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import apsw
 
+from rosterhook.directory import record_gone
+from rosterhook.errors import RosterhookError
 from rosterhook.intake import record_event
 from rosterhook.model import ORG
 from rosterhook.okta import events as okta_events
@@ -40,6 +42,48 @@ class Replayed:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done again.
+
+    Attributes:
+        users: Okta ids to read and write again.
+        gone: these users are parked, and a person has found out that they are deleted.
+        target: only this one; None for all.
+        parked: everything parked.
+        quarantined: deliveries that were not understood.
+        everybody: write every user again.
+    """
+
+    users: Sequence[str] = ()
+    gone: bool = False
+    target: str | None = None
+    parked: bool = False
+    quarantined: bool = False
+    everybody: bool = False
+
+
+def carry_out(db: apsw.Connection, order: Order, targets: Sequence[str], now: int) -> Replayed:
+    """Do what was ordered.
+
+    Args:
+        targets: names of all targets.
+
+    Raises:
+        RosterhookError: a user who shall be gone is not parked.
+    """
+    if order.gone:
+        return accept_gone(db, order.users, targets, now)
+    done = replay_users(db, order.users, order.target, now)
+    if order.parked:
+        done += replay_parked(db, order.target, now)
+    if order.quarantined:
+        done += replay_quarantined(db, now)
+    if order.everybody:
+        done += Replayed(writes=replay_links(db, target=order.target, now=now))
+    return done
+
+
 def replay_users(db: apsw.Connection, users: Sequence[str], target: str | None, now: int) -> Replayed:
     """Read these users from Okta again and have the target, or all, hold them anew."""
     done = Replayed()
@@ -54,6 +98,24 @@ def replay_parked(db: apsw.Connection, target: str | None, now: int) -> Replayed
     """Give everything parked its next chance."""
     reads = run(db, "unpark_subjects", {"org": ORG, "id": None, "now": now}) if target is None else 0
     return Replayed(reads=reads, writes=replay_links(db, target=target, parked=True, now=now))
+
+
+def accept_gone(db: apsw.Connection, users: Sequence[str], targets: Sequence[str], now: int) -> Replayed:
+    """Believe that these parked users are deleted, as a person has found out.
+
+    Only who is parked is taken: whoever can be read is there.
+
+    Raises:
+        RosterhookError: one of them is not parked.
+    """
+    for user in users:
+        if not run(db, "forget_parked_subject", {"org": ORG, "id": user}):
+            raise RosterhookError(
+                f"{user} is not parked. Nothing was changed.",
+                hint="Leave out --gone to have users read from Okta again.",
+            )
+        record_gone(db, user, targets=targets, waiting_ms=None, now=now)
+    return Replayed(writes=len(users) * len(targets))
 
 
 def replay_links(

@@ -10,17 +10,26 @@ import structlog
 
 from rosterhook import directory
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
-from rosterhook.model import ORG, Clock, now_ms
+from rosterhook.model import DEPROVISIONED, ORG, Clock, now_ms
 from rosterhook.retry import backoff_ms
 from rosterhook.sources import MANY, Found, Gone, Reading, Subject, UserSource
 from rosterhook.store.database import Database
-from rosterhook.store.queries import rows, run
+from rosterhook.store.queries import rows, run, value
 
 #: A fault of one user alone is met this often before the user is parked.
 TRIES = 5
 
 #: Faults that say nothing about a user: the user waits, however long it takes.
 TRANSIENT = (OktaUnavailable, OktaRateLimited, OktaUnauthorized, OktaForbidden)
+
+#: Okta hides users from a token whose admin role does not reach them, with the very answer for deleted ones.
+HIDDEN = OktaError(
+    "Okta has no such user, but none of its events has told of a deactivation or deletion.",
+    hint="Check that the token's role still reaches all users. If the user is deleted indeed:"
+    " `rosterhook replay --gone` with the user's id.",
+    status=404,
+    code="E0000007",
+)
 
 log = structlog.get_logger("rosterhook.resolver")
 
@@ -97,7 +106,9 @@ class Resolver:
 
     def _finish(self, db: apsw.Connection, subjects: Sequence[Subject], readings: Sequence[Reading]) -> None:
         for subject, reading in zip(subjects, readings, strict=True):
-            if isinstance(reading, OktaError):
+            if isinstance(reading, Gone) and _is_unexplained(db, subject.id):
+                self._fail(db, subject, HIDDEN)
+            elif isinstance(reading, OktaError):
                 self._fail(db, subject, reading)
             else:
                 self._record(db, subject, reading)
@@ -144,6 +155,17 @@ class Resolver:
 def _is_due(db: apsw.Connection, now: int) -> bool:
     due_ms = rows(db, "next_due_subject")[0][0]
     return due_ms is not None and due_ms <= now
+
+
+def _is_unexplained(db: apsw.Connection, user_id: str) -> bool:
+    """Tell whether a user, who was in service as far as is known, is gone without a word from Okta.
+
+    Okta deletes only who was deactivated, and tells of both. (Its documentation of the user life cycle.)
+    """
+    held = directory.find(db, user_id)
+    if held is None or held.deleted_ms is not None or held.user.get("status") == DEPROVISIONED:
+        return False
+    return value(db, "departure_told", {"org": ORG, "id": user_id}) is None
 
 
 def _held(db: apsw.Connection, subjects: Sequence[Subject]) -> dict[str, directory.Held]:

@@ -158,6 +158,8 @@ def _story(db: apsw.Connection, user_id: str) -> list[bytes]:
 
 def _told(user_id: str, story: Sequence[bytes], held: directory.Held | None) -> Reading:
     """The user after all events in the order in which they happened, however late one came."""
+    if not story and held is None:
+        return OktaError("No event names this user, and there is no okta.token to ask with.", hint="Check the id.")
     base: Attributes = held.user if held and held.deleted_ms is None else {"id": user_id, "profile": {}}
     user: dict[str, Any] = {**base}
     for body in story:

@@ -29,21 +29,22 @@ async def read_status(inbox: Database, state: Database, targets: Sequence[str], 
         (users by how the target holds them), okta {mode, budget, error, read_seconds_ago}, lag_seconds {p50, p99}
         (event published -> written, of the last 1,000 deliveries; null before the first), worker {running}.
     """
-    received = await inbox.read(last_seq)
-    return await state.read(lambda db: _status(db, received, targets, now))
+    offset = await state.read(handed_over)
+    received, waiting = await inbox.read(
+        lambda db: (last_seq(db), value(db, "count_deliveries_after", {"after": offset}))
+    )
+    status = await state.read(lambda db: _status(db, targets, now))
+    status["deliveries"] |= {"received": received, "waiting": waiting}
+    return status
 
 
-def _status(db: apsw.Connection, received: int, targets: Sequence[str], now: int) -> Status:
+def _status(db: apsw.Connection, targets: Sequence[str], now: int) -> Status:
     counters = dict(rows(db, "read_counters", {"org": ORG}))
     worker, seen_ms = read_note(db, "worker")
     running = seen_ms is not None and now - seen_ms < WORKER_SILENT_SECONDS * 1000
     errors = worker.get("targets", {})
     return {
-        "deliveries": {
-            "received": received,
-            "waiting": received - handed_over(db),
-            "quarantined": counters.get("deliveries_quarantined", 0),
-        },
+        "deliveries": {"quarantined": value(db, "count_quarantine", {"org": ORG})},
         "events": {"stored": counters.get("events_stored", 0), "duplicates": counters.get("events_duplicate", 0)},
         "subjects": _subjects(db, now),
         "users": _users(db),

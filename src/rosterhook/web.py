@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,10 +15,10 @@ from starlette.types import ASGIApp
 from rosterhook.admin import AdminGuard, admin_token
 from rosterhook.api import Api
 from rosterhook.config import Config
+from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
-from rosterhook.lock import only_one
 from rosterhook.loops import Loop
 from rosterhook.model import now_ms
 from rosterhook.receiver import Receiver
@@ -39,7 +40,10 @@ def require_secret(config: Config) -> None:
     Raises:
         ConfigError: anybody could send deliveries.
     """
-    if not config.hook.accepted() and not config.server.open:
+    if config.server.open:
+        return
+    refuse_demo(config.data_dir)
+    if not config.hook.accepted():
         raise ConfigError(
             "hook.secret is not set: anybody could send events.",
             hint="Put a long random value into hook.secret (or a file named by hook.secret_file), and the same value"
@@ -129,11 +133,16 @@ def listening(config: Config) -> Iterator[socket.socket]:
         listener = socket.create_server((server.host, server.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"Cannot listen on {server.host}:{server.port}: {error.strerror}.",
+            f"Cannot listen on {server.host}:{server.port}: {_reason(error)}.",
             hint="Stop what listens there, or change server.host or server.port.",
         ) from None
     with listener:
         yield listener
+
+
+def _reason(error: OSError) -> str:
+    """The system's words alone: asyncio and socket add the address, which is named already."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, pruning: Loop, stop: asyncio.Event) -> None:

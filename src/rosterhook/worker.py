@@ -14,11 +14,11 @@ import structlog
 
 from rosterhook import directory
 from rosterhook.config import Config, SqlTarget
+from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.dispatcher import Dispatcher, next_epoch
 from rosterhook.errors import ConfigError
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import Intake
-from rosterhook.lock import only_one
 from rosterhook.loops import Loop
 from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.observe import without_password
@@ -86,12 +86,17 @@ class Worker:
                 loop.stop()
             stopping.cancel()
             await asyncio.gather(*tasks)
+            await self._state.write(lambda db: run(db, "leave_note", {**self._note(), "now": 0}))
 
     def _ring_dispatchers(self) -> None:
         for loop in self._dispatching:
             loop.ring()
 
     async def _leave_note(self) -> bool:
+        await self._state.write(lambda db: run(db, "leave_note", self._note()))
+        return False
+
+    def _note(self) -> dict[str, object]:
         note = {
             "okta": {
                 "mode": "events" if self._budget is None else "token",
@@ -101,12 +106,13 @@ class Worker:
             },
             "targets": {each.target.name: each.error for each in self._dispatchers},
         }
-        values = {"org": ORG, "name": "worker", "value": json.dumps(note), "now": self._clock()}
-        await self._state.write(lambda db: run(db, "leave_note", values))
-        return False
+        return {"org": ORG, "name": "worker", "value": json.dumps(note), "now": self._clock()}
 
     async def _prune(self) -> bool:
         before = self._clock() - int(self._config.store.retention_days * DAY_MS)
+        forgotten = await self._state.write(lambda db: run(db, "prune_quarantine", {"before": before}))
+        if forgotten:
+            log.warning("quarantine.pruned", deliveries=forgotten, older_than_days=self._config.store.retention_days)
         return await self._state.write(lambda db: run(db, "prune_events", {"before": before})) > 0
 
 
@@ -119,6 +125,8 @@ async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Work
         StoreError: data_dir cannot be used, or another worker has it.
     """
     async with AsyncExitStack() as stack:
+        if not config.server.open:
+            refuse_demo(config.data_dir)
         stack.enter_context(only_one(config.data_dir, "worker"))
         inbox = SqliteInbox(config.data_dir)
         stack.push_async_callback(inbox.close)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -284,6 +285,35 @@ def test_no_secret_no_start(tmp_path: Path, command: str) -> None:
     assert done.stderr.splitlines()[0] == "rosterhook: hook.secret is not set: anybody could send events."
     assert "hook.secret_file" in done.stderr
     assert not (tmp_path / "data" / "inbox.db").exists()
+
+
+def test_demos_folder_is_not_for_the_service(tmp_path: Path) -> None:
+    """The service does not start in a folder that the next demo empties, and a demo empties none but its own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "made-by-rosterhook-demo").touch()
+    for command in ("serve", "web", "worker"):
+        done = cli(tmp_path, command, ROSTERHOOK_HOOK__SECRET="s")
+        assert done.returncode == 2
+        assert "was made by `rosterhook demo`" in done.stderr
+    (folder / "precious.txt").touch()
+    done = cli(tmp_path, "demo", "--port", str(free_port()), "--seconds", "1")
+    assert done.returncode == 2
+    assert "precious.txt, which no demo has made" in done.stderr
+    assert (folder / "precious.txt").exists()
+
+
+def test_demo_syncs_its_users(tmp_path: Path) -> None:
+    """The demo shows the tutorial's Test User first and more users after, and ends by itself cleanly."""
+    port = str(free_port())
+    for _ in range(2):
+        done = cli(tmp_path, "demo", "--port", port, "--users", "30", "--seconds", "8")
+        assert (done.returncode, done.stderr) == (0, "")
+        database = sqlite3.connect(tmp_path / "data" / "users.db")
+        rows = database.execute("SELECT * FROM Users ORDER BY id").fetchall()
+        database.close()
+        assert rows[0] == (1, "Test", "User", "testuser@doesnotexit.com", "111-222-3333", "1234")
+        assert len(rows) >= 25
 
 
 def test_taken_port_is_told(tmp_path: Path) -> None:

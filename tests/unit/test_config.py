@@ -179,6 +179,12 @@ def test_a_stronger_secret_displaces_a_weaker_file(folder: Path) -> None:
     assert load(folder, '[hook]\nsecret = "x"\n', ROSTERHOOK_HOOK__SECRET_FILE=path).hook.accepted() == (b"filed",)
 
 
+def test_several_secrets_come_from_a_file_of_lines(folder: Path) -> None:
+    """During a rotation a file holds the valid secrets, one a line; blanks inside a secret stay."""
+    (folder / "s").write_text("old secret\n\n  new-secret\n")
+    assert load(folder, f'[hook]\nsecrets_file = "{folder}/s"\n').hook.accepted() == (b"old secret", b"new-secret")
+
+
 def test_a_secret_twice_in_one_place_is_an_error(folder: Path) -> None:
     """A secret beside its own file is ambiguous."""
     assert problems(folder, '[hook]\nsecret = "a"\nsecret_file = "b"\n') == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from rosterhook import directory, sources
-from rosterhook.errors import OktaError, OktaForbidden, OktaNotFound, OktaUnavailable, StoreError
+from rosterhook.errors import OktaError, OktaForbidden, OktaNotFound, OktaUnavailable, RosterhookError, StoreError
+from rosterhook.intake import record_event
 from rosterhook.okta.budget import Budget
-from rosterhook.okta.events import parse_stamp
+from rosterhook.okta.events import parse, parse_stamp
+from rosterhook.replay import accept_gone
 from rosterhook.resolver import TRIES, Resolver
 from rosterhook.sources import EventSource, OktaSource, Subject, shows
 from rosterhook.store.database import Database
@@ -236,6 +239,64 @@ async def test_user_who_cannot_be_read_is_parked_and_others_go_on(bench: Bench) 
     assert [row[1:3] for row in await bench.subjects()] == [("due", 0)]
 
 
+async def tell(bench: Bench, user_id: str, event_type: str) -> None:
+    """Have an event of this type in the store."""
+    body = {"uuid": event_type, "eventType": event_type, "target": [{"id": user_id, "type": "User"}]}
+    await bench.state.write(
+        lambda db: record_event(db, parse(json.dumps(body).encode()), bench.now, bench.now) and None
+    )
+
+
+async def test_active_user_who_vanishes_without_a_word_is_parked(bench: Bench) -> None:
+    """A 404 for somebody in service, of whose leaving no event told, may be a role that was narrowed: nothing is
+    removed, the user is parked, and a person decides.
+    """
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+    await bench.due("00u1")
+    await bench.resolver.step()
+    del bench.okta.by_id["00u1"]
+    await tell(bench, "00u1", "group.user_membership.add")
+    for _ in range(TRIES):
+        await bench.resolver.step()
+        bench.now += 100_000
+    [(_, state, _, error)] = await bench.subjects()
+    assert state == "parked"
+    assert "role" in error
+    held = await bench.held("00u1")
+    assert held and held.deleted_ms is None
+    with pytest.raises(RosterhookError, match="00u2 is not parked"):
+        await bench.state.write(lambda db: accept_gone(db, ["00u1", "00u2"], ["app"], bench.now))
+    await bench.state.write(lambda db: accept_gone(db, ["00u1"], ["app"], bench.now))
+    held = await bench.held("00u1")
+    assert held and held.deleted_ms == bench.now
+    assert await bench.subjects() == []
+
+
+@pytest.mark.parametrize("event_type", ["user.lifecycle.deactivate", "user.lifecycle.delete.initiated"])
+async def test_user_whose_leaving_was_told_is_gone_at_once(bench: Bench, event_type: str) -> None:
+    """A 404 that an event has announced is a deletion."""
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+    await bench.due("00u1")
+    await bench.resolver.step()
+    del bench.okta.by_id["00u1"]
+    await tell(bench, "00u1", event_type)
+    await bench.resolver.step()
+    held = await bench.held("00u1")
+    assert held and held.deleted_ms is not None
+
+
+async def test_deactivated_user_may_be_deleted_without_a_word(bench: Bench) -> None:
+    """Who was deactivated has lost nothing more by being deleted: the 404 is believed."""
+    bench.okta.by_id["00u1"] = okta_user("00u1") | {"status": "DEPROVISIONED"}
+    await bench.due("00u1")
+    await bench.resolver.step()
+    del bench.okta.by_id["00u1"]
+    await bench.due("00u1")
+    await bench.resolver.step()
+    held = await bench.held("00u1")
+    assert held and held.deleted_ms is not None
+
+
 async def test_claims_of_a_dead_worker_are_released(bench: Bench) -> None:
     """What a killed worker had claimed is due again when the next one starts."""
     await bench.due("00u1")
@@ -273,17 +334,13 @@ async def test_without_okta_users_are_made_of_events(bench: Bench) -> None:
     """Without a token, events make the user: login, e-mail and name from the targets, status as far as told; late
     events change nothing newer, and a deletion is a deletion.
     """
-    import json
-
-    from rosterhook.intake import record_event
-    from rosterhook.okta.events import parse
 
     def told(uuid: str, event_type: str, second: int, login: str | None = "a@b.c") -> bytes:
         target = {"id": "00u1", "type": "User", "alternateId": login, "displayName": f"Name {second}"}
         stamp = f"2026-01-01T00:00:{second:02}.000Z"
         return json.dumps({"uuid": uuid, "eventType": event_type, "published": stamp, "target": [target]}).encode()
 
-    async def tell(*bodies: bytes) -> dict[str, Any]:
+    async def take(*bodies: bytes) -> dict[str, Any]:
         for body in bodies:
             await bench.state.write(lambda db, body=body: record_event(db, parse(body), 0, bench.now) and None)
         await resolver.step()
@@ -293,13 +350,13 @@ async def test_without_okta_users_are_made_of_events(bench: Bench) -> None:
 
     resolver = Resolver(bench.state, EventSource(bench.state), ["app"], clock=lambda: bench.now)
     profile = {"login": "a@b.c", "email": "a@b.c", "displayName": "Name 5"}
-    made = await tell(told("1", "user.lifecycle.create", 5))
+    made = await take(told("1", "user.lifecycle.create", 5))
     assert made == {"id": "00u1", "status": "STAGED", "profile": profile}
-    assert (await tell(told("2", "user.lifecycle.suspend", 9)))["status"] == "SUSPENDED"
-    late = await tell(told("3", "user.lifecycle.activate", 7, "unknown"))
+    assert (await take(told("2", "user.lifecycle.suspend", 9)))["status"] == "SUSPENDED"
+    late = await take(told("3", "user.lifecycle.activate", 7, "unknown"))
     assert (late["status"], late["profile"]["displayName"], late["profile"]["login"]) == (
         "SUSPENDED",
         "Name 9",
         "a@b.c",
     )
-    assert (await tell(told("4", "user.lifecycle.delete.initiated", 10)))["status"] == "DELETED"
+    assert (await take(told("4", "user.lifecycle.delete.initiated", 10)))["status"] == "DELETED"

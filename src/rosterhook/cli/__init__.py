@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from rosterhook import __version__
 from rosterhook.errors import ConfigError, RosterhookError
@@ -18,21 +18,26 @@ app = App(
     help="Keeps your own user stores in step with Okta, and loses nothing.",
     help_epilogue="Start with `rosterhook demo`. Settings: rosterhook.toml, the environment, or .env.",
     help_format="markdown",
+    default_parameter=Parameter(show_default=False),  # "[default: False]" behind each flag says nothing
 )
-for command in (
-    "rosterhook.cli.demo:demo",
-    "rosterhook.cli.run:serve",
-    "rosterhook.cli.run:web",
-    "rosterhook.cli.run:worker",
-    "rosterhook.cli.check:check",
-    "rosterhook.cli.look:status",
-    "rosterhook.cli.look:users",
-    "rosterhook.cli.look:events",
-    "rosterhook.cli.look:parked",
-    "rosterhook.cli.act:replay",
-    "rosterhook.cli.simulate:simulate",
-):
-    app.command(command)
+#: Each command and its one line in the list; `--help` of the command itself says more.
+COMMANDS = {
+    "demo": ("demo:demo", "Try everything in one terminal: a simulated Okta org, synced into data/users.db."),
+    "serve": ("run:serve", "Run the service: a web and a worker process; one that dies is started again."),
+    "web": ("run:web", "Run the web process alone: it takes Okta's hooks and answers the API."),
+    "worker": ("run:worker", "Run the worker process alone: it reads Okta and writes the targets."),
+    "check": ("check:check", "Ask Okta and every target whether it would work; say what is wrong."),
+    "status": ("look:status", "Show how things stand: what arrived, what waits, how each target keeps up."),
+    "users": ("look:users", "List the users as Okta has them."),
+    "events": ("look:events", "List the events that Okta sent, or follow them."),
+    "parked": ("look:parked", "List what could not be understood, read or written, each with its reason."),
+    "replay": ("act:replay", "Try again: users, all that is parked, the quarantine, or a whole target."),
+    "simulate": ("simulate:simulate", "Run a simulated Okta org, for trying things and for tests."),
+}
+for name, (place, line) in COMMANDS.items():
+    # The simulator reads its own options, --help among them: it is a program of its own.
+    flags: dict[str, list[str]] = {"help_flags": []} if name == "simulate" else {}
+    app.command(f"rosterhook.cli.{place}", name=name, help=line, **flags)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from rosterhook.cli.common import ConfigPath, DryRun, Stores, load, out, with_st
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.model import now_ms
-from rosterhook.replay import Replayed, replay_links, replay_parked, replay_quarantined, replay_users
+from rosterhook.replay import Order, Replayed, carry_out
 
 
 class _DryRun(Exception):
@@ -27,26 +27,19 @@ def replay(
     parked: Annotated[bool, Parameter(negative="", help="Everything that is parked.")] = False,
     quarantined: Annotated[bool, Parameter(negative="", help="Deliveries that were not understood.")] = False,
     everybody: Annotated[bool, Parameter(name="--all", negative="", help="Write every user again.")] = False,
+    gone: Annotated[
+        bool, Parameter(negative="", help="Take the named users for deleted: they are parked, and you have looked.")
+    ] = False,
     dry_run: DryRun = False,
     config: ConfigPath = None,
 ) -> None:
     """Try again: some users, all that is parked, the quarantine, or a whole target. Repeating harms nothing."""
     loaded = load(config)
-    _known_target(loaded, target)
-    if not (users or parked or quarantined or everybody):
-        raise RosterhookError(
-            "Nothing was chosen to replay.", hint="Name Okta ids of users, or --parked, --quarantined or --all."
-        )
+    order = Order(users, gone, target, parked, quarantined, everybody)
+    _sensible(loaded, order)
 
     def work(db: apsw.Connection) -> Replayed:
-        now = now_ms()
-        done = replay_users(db, users, target, now)
-        if parked:
-            done += replay_parked(db, target, now)
-        if quarantined:
-            done += replay_quarantined(db, now)
-        if everybody:
-            done.writes += replay_links(db, target=target, now=now)
+        done = carry_out(db, order, [each.name for each in loaded.targets], now_ms())
         if dry_run:
             raise _DryRun(done)
         return done
@@ -60,10 +53,16 @@ def replay(
     _print(with_stores(loaded, run), dry_run)
 
 
-def _known_target(config: Config, target: str | None) -> None:
+def _sensible(config: Config, order: Order) -> None:
+    if not (order.users or order.parked or order.quarantined or order.everybody):
+        raise RosterhookError(
+            "Nothing was chosen to replay.", hint="Name Okta ids of users, or --parked, --quarantined or --all."
+        )
+    if order.gone and not order.users:
+        raise RosterhookError("--gone needs Okta ids of users.", hint="`rosterhook parked` lists them.")
     names = [each.name for each in config.targets]
-    if target is not None and target not in names:
-        raise RosterhookError(f'There is no target "{target}".', hint=f"There is: {', '.join(names)}.")
+    if order.target is not None and order.target not in names:
+        raise RosterhookError(f'There is no target "{order.target}".', hint=f"There is: {', '.join(names)}.")
 
 
 def _print(done: Replayed, dry_run: bool) -> None:

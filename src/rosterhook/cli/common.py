@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from rosterhook.store.database import Database
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
+#: Where nobody looks, lines are not broken to a width: a program reads them.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 
 ConfigPath = Annotated[Path | None, Parameter(name="--config", help="Configuration file, if not rosterhook.toml.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from rosterhook.cli.common import Stores, out, stores
 from rosterhook.cli.demo_view import EVENTS, Glimpse, line, view
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
+from rosterhook.data_dir import DEMO_MARK
 from rosterhook.errors import ConfigError, RosterhookError
 from rosterhook.model import ORG, now_ms
 from rosterhook.okta import events as okta_events
@@ -33,8 +34,10 @@ from rosterhook.targets import Row
 from rosterhook.targets.registry import build_target
 from rosterhook.web import listening
 
-#: Marks a data_dir that a demo has made, and so may remove.
-MARK = "made-by-rosterhook-demo"
+#: What a demo leaves in its folder. Where there is anything else, it removes nothing.
+OWN_FILES = re.compile(
+    r"made-by-rosterhook-demo|demo\.(toml|log)|(users|inbox|state)\.db(-wal|-shm|-journal)?|\w+\.lock"
+)
 START_SECONDS = 60.0
 REFRESH_SECONDS = 0.5
 CHANGES_A_SECOND = 4.0
@@ -61,9 +64,9 @@ preset = "tutorial"
 
 def demo(
     *,
-    port: Annotated[int, Parameter(help="Port of the service.")] = 8787,
-    users: Annotated[int, Parameter(help="Size of the simulated org.")] = 200,
-    data_dir: Annotated[Path, Parameter(help="Folder for the demo; emptied if a demo made it.")] = Path("data"),
+    port: Annotated[int, Parameter(help="Port of the service (8787).")] = 8787,
+    users: Annotated[int, Parameter(help="Size of the simulated org (200).")] = 200,
+    data_dir: Annotated[Path, Parameter(help="Folder for the demo (data); emptied if a demo made it.")] = Path("data"),
     seconds: Annotated[float | None, Parameter(help="End after so many seconds, not at Ctrl-C.")] = None,
 ) -> None:
     """Try everything in one terminal: a simulated Okta org that keeps changing, synced into data/users.db."""
@@ -74,18 +77,29 @@ def demo(
         await _run(folder, port, users, seconds, stop)
 
     run_until_signal(run)
-    out.print(f"The demo has ended. It wrote {data_dir}/users.db and logged to {data_dir}/demo.log.", soft_wrap=True)
+    out.print(f"The demo has ended. Its database and its log are in {data_dir}/.", soft_wrap=True)
 
 
 def _empty(folder: Path) -> None:
-    """Begin with nothing, but only where nothing of value can be."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise ConfigError(
-            f"{folder} holds something that no demo has made.", hint="Name an empty folder with --data-dir."
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / MARK).touch()
+    """Begin with nothing, but only where nothing of value can be.
+
+    Raises:
+        ConfigError: the folder is not a demo's, or somebody has put something into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = [path.name for path in folder.iterdir()]
+        foreign = [name for name in there if not OWN_FILES.fullmatch(name)]
+        if foreign or (there and DEMO_MARK not in there):
+            raise ConfigError(
+                f"{folder} holds {(foreign or there)[0]}, which no demo has made.",
+                hint="Name another folder with --data-dir.",
+            )
+        for name in there:
+            (folder / name).unlink()
+        (folder / DEMO_MARK).touch()
+    except OSError as error:
+        raise ConfigError(f"Cannot use {folder}: {error.strerror}.", hint="Name another with --data-dir.") from None
 
 
 async def _run(folder: Path, port: int, users: int, seconds: float | None, stop: asyncio.Event) -> None:

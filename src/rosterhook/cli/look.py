@@ -86,7 +86,9 @@ def parked(
     *,
     config: ConfigPath = None,
     as_json: AsJson = False,
-    delivery: Annotated[int | None, Parameter(help="Print the body of this quarantined delivery.")] = None,
+    delivery: Annotated[
+        int | None, Parameter(help="Print the body of the quarantined delivery with this number.")
+    ] = None,
 ) -> None:
     """List what could not be understood, read or written, each with its reason. `replay` tries it again."""
     found = with_stores(load(config), lambda s: s.state.read(_parked))
@@ -151,7 +153,7 @@ def _parked(db: apsw.Connection) -> dict[str, list[dict[str, Any]]]:
         "deliveries": [
             {
                 "id": number,
-                "delivery": seq,
+                "delivery_seq": seq,
                 "received": iso(received_ms),
                 "reason": reason,
                 "headers": json.loads(headers),
@@ -186,7 +188,7 @@ def _print_parked(found: dict[str, list[dict[str, Any]]]) -> None:
         out.print("Nothing is parked.")
         return
     if found["deliveries"]:
-        table = _table("Delivery", "Received", "Reason", title="In quarantine: no event hook")
+        table = _table("No.", "Received", "Reason", title="In quarantine: deliveries that were not understood")
         for one in found["deliveries"]:
             table.add_row(str(one["id"]), one["received"], one["reason"])
         out.print(table)

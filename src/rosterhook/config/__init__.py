@@ -132,7 +132,7 @@ class OktaConfig(Section):
 class HookConfig(Section):
     """What Okta's event hook sends. The path /userTransfer always works too."""
 
-    secrets_from_files: ClassVar[tuple[str, ...]] = ("secret",)
+    secrets_from_files: ClassVar[tuple[str, ...]] = ("secret", "secrets")
 
     path: str = Field("/okta/events", pattern=r"^/[^?#\s]*$", description="Path of the hook.")
     secret: SecretStr | None = Field(
@@ -140,6 +140,7 @@ class HookConfig(Section):
     )
     secret_file: Path | None = Field(None, description="File that holds `secret`.")
     secrets: tuple[SecretStr, ...] = Field((), description="Several valid secrets, while one is replaced.")
+    secrets_file: Path | None = Field(None, description="File that holds `secrets`, one a line.")
     header: str = Field("Authorization", pattern=r"^[A-Za-z0-9-]+$", description="Name of the header with the secret.")
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="A larger delivery is answered 413.")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
-    """A table of the configuration file. Each secret may also be given as `<key>_file`."""
+    """A table of the configuration file. Each secret may also be given as `<key>_file`, several as a line each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     secrets_from_files: ClassVar[tuple[str, ...]] = ()
@@ -26,7 +26,9 @@ class Section(BaseModel):
                 continue
             if data.get(key) is not None:
                 raise ValueError(f"{key} and {key}_file are both set: keep one")
-            data = {**data, key: _read_secret(Path(path))}
+            secret = _read_secret(Path(path))
+            is_list = get_origin(cls.model_fields[key].annotation) is tuple
+            data = {**data, key: [line.strip() for line in secret.splitlines() if line.strip()] if is_list else secret}
         return data
 
 

@@ -40,7 +40,7 @@ HINTS = {
     "E0000053": "Okta does not understand this filter: please report it, with the request id.",
     "E0000060": "Okta does not offer this call: please report it, with the request id.",
     "E0000100": "Okta's search is down: it is tried again later.",
-    "invalid_client": "Check okta.client_id, and that the public key of the private key is saved in the app.",
+    "invalid_client": "Check the client id, and that the public key of the private key is saved in the app.",
     "invalid_scope": "Grant the app the scope okta.users.read (Applications > the app > Okta API Scopes).",
     "invalid_dpop_proof": "The app demands DPoP: turn it off in the app, or use credentials with DPoP.",
     "invalid_token": "The access token is wrong or expired, or lacks the DPoP proof it was made with.",

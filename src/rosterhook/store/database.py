@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -59,6 +60,8 @@ class Database:
         self._busy_ms = busy_ms
         with store_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Everybody's profile is in it: for its owner alone, and so are the files that SQLite adds to it.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = self._connect()
             migrate(self._writer, kind)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -143,8 +146,11 @@ class Database:
             with store_errors(self.path):
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
-                    for job in jobs:
-                        self._run(job)
+                    if len(jobs) == 1:
+                        jobs[0].result = jobs[0].work(self._writer)  # alone, it is undone with the transaction
+                    else:
+                        for job in jobs:
+                            self._run(job)
                     self._writer.execute("COMMIT")
                 except BaseException:
                     if self._writer.in_transaction:

@@ -15,16 +15,19 @@ DELETE FROM delivery WHERE seq IN (SELECT seq FROM delivery WHERE seq < :before 
 -- The newest sequence number ever given, though its row may be pruned.
 SELECT seq FROM sqlite_sequence WHERE name = 'delivery'
 
+-- name: count_deliveries_after
+SELECT count(*) FROM delivery WHERE seq > :after
+
 -- name: first_delivery_since
 -- The oldest delivery that is young enough to stay.
 SELECT min(seq) FROM delivery WHERE received_ms >= :since
 
 -- name: read_offset
-SELECT seq FROM "offset" WHERE org = :org AND reader = :reader
+SELECT seq, received_ms FROM "offset" WHERE org = :org AND reader = :reader
 
 -- name: move_offset
-INSERT INTO "offset" (org, reader, seq) VALUES (:org, :reader, :seq)
-ON CONFLICT (org, reader) DO UPDATE SET seq = excluded.seq
+INSERT INTO "offset" (org, reader, seq, received_ms) VALUES (:org, :reader, :seq, :received_ms)
+ON CONFLICT (org, reader) DO UPDATE SET seq = excluded.seq, received_ms = excluded.received_ms
 
 -- name: quarantine
 -- Keep whole what is no event hook.
@@ -34,6 +37,12 @@ VALUES (:org, :seq, :received_ms, :reason, :headers, :body)
 -- name: list_quarantine
 SELECT id, delivery_seq, received_ms, reason, headers, body FROM quarantine
 WHERE org = :org AND id > :after ORDER BY id LIMIT :limit
+
+-- name: count_quarantine
+SELECT count(*) FROM quarantine WHERE org = :org
+
+-- name: prune_quarantine
+DELETE FROM quarantine WHERE received_ms < :before
 
 -- name: forget_quarantined
 DELETE FROM quarantine WHERE org = :org AND id = :id
@@ -78,6 +87,13 @@ SELECT event.body
 FROM event_subject JOIN event ON event.seq = event_subject.event_seq
 WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject.id = :id
 ORDER BY coalesce(event.published_ms, event.received_ms), event.seq
+
+-- name: departure_told
+-- Whether an event has told that this user was deactivated or deleted.
+SELECT 1 FROM event_subject JOIN event ON event.seq = event_subject.event_seq
+WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject.id = :id
+  AND event.type IN ('user.lifecycle.deactivate', 'user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed')
+LIMIT 1
 
 -- name: prune_events
 DELETE FROM event WHERE seq IN (
@@ -129,6 +145,9 @@ WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 -- name: park_subject
 UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
+
+-- name: forget_parked_subject
+DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id AND state = 'parked'
 
 -- name: next_due_subject
 SELECT min(due_ms) FROM subject WHERE state = 'due'

@@ -3,6 +3,7 @@ CREATE TABLE "offset" (
   org TEXT NOT NULL,
   reader TEXT NOT NULL,
   seq INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,   -- of the delivery with this number: another inbox would have another there
   PRIMARY KEY (org, reader)
 );
 

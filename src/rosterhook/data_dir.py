@@ -1,4 +1,4 @@
-"""One process of a kind for each data_dir."""
+"""The data_dir: one process of a kind in it at a time, and none of the real service in a demo's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from rosterhook.errors import StoreError
+from rosterhook.errors import ConfigError, StoreError
 
 #: A predecessor may still be finishing its last step.
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.05
+
+
+#: Marks a data_dir that a demo has made, and will empty at its next start.
+DEMO_MARK = "made-by-rosterhook-demo"
+
+
+def refuse_demo(data_dir: Path) -> None:
+    """Keep the real service out of a folder that the next demo empties.
+
+    Raises:
+        ConfigError: a demo made it.
+    """
+    if (data_dir / DEMO_MARK).exists():
+        raise ConfigError(
+            f"{data_dir} was made by `rosterhook demo`, which empties it at its next start.",
+            hint=f"Remove it (rm -r {data_dir}), or give the service another data_dir.",
+        )
 
 
 @contextmanager
