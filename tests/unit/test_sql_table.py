@@ -212,3 +212,13 @@ async def test_what_another_program_wrote_is_shown_as_it_is(sqlite_url: str) -> 
             ("u0", "yesterday", "2026-1-2", "much"),
             ("u1", "2026-01-02 03:04:05.000000", "2026-01-02", 1.5),
         ]
+
+
+async def test_sqlite_finds_a_table_in_any_case(sqlite_url: str, tmp_path: Path) -> None:
+    """SQLite knows no difference between Users and users: the table that is there is checked and written."""
+    (tmp_path / "new").mkdir()
+    await run(sqlite_url, "CREATE TABLE Users (id TEXT PRIMARY KEY, email TEXT)")
+    async with opened(sqlite_url, columns=TWO, version_column="", **KEEP) as target:
+        assert (await target.check()).problems == []
+        assert await target.deliver([change_of("u1")]) == [Delivered()]
+        assert [row["id"] for row in await rows(target)] == ["u1"]

@@ -134,6 +134,9 @@ def has_schema(connection: sa.Connection, schema: str | None) -> bool:
 def find(connection: sa.Connection, schema: str | None, name: str) -> Found | None:
     """Describe a table; None when it is absent."""
     inspector = sa.inspect(connection)
+    if connection.dialect.name == "sqlite":
+        # SQLite finds "Users" as "users" too, but describes it by its own spelling alone.
+        name = next((table for table in inspector.get_table_names() if table.lower() == name.lower()), name)
     if not inspector.has_table(name, schema=schema):
         return None
     columns = {column["name"]: column for column in inspector.get_columns(name, schema=schema)}
