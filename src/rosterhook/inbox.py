@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import apsw
+import msgspec
 
 from rosterhook.errors import StoreError
 from rosterhook.model import Delivery
@@ -20,6 +23,9 @@ from rosterhook.store.queries import query, rows, run, value
 MAX_WAITING = 5000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 ROWS_A_STATEMENT = 64
+
+#: A delivery, and the future that tells its sender's task how it went.
+_Waiter = tuple[Delivery, asyncio.Future[None]]
 
 
 class Inbox(Protocol):
@@ -45,23 +51,30 @@ class Inbox(Protocol):
 class SqliteInbox:
     """The inbox in a file of its own, `inbox.db`. Only the web process appends and prunes.
 
-    While one batch commits, the next gathers: under load each fsync carries hundreds of deliveries.
+    While one batch commits, the next gathers, and the writer thread takes it the moment it is free: under load each
+    fsync carries very many deliveries, and no fsync waits for the event loop.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.database = Database(data_dir / "inbox.db", "inbox", busy_ms=1500)
-        self._waiting: list[tuple[Delivery, asyncio.Future[None]]] = []
-        self._waiting_bytes = 0
-        self._committing: asyncio.Task[None] | None = None
+        self._waiting: deque[_Waiter] = deque()
+        self._unsettled = 0
+        self._unsettled_bytes = 0
+        self._asked = False
+        self._commits: set[asyncio.Task[None]] = set()
 
     async def append(self, delivery: Delivery) -> None:
-        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
+        if self._unsettled >= MAX_WAITING or self._unsettled_bytes > MAX_WAITING_BYTES:
             raise StoreError("Too many deliveries wait for the disk.", hint="Check the disk of data_dir.")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, future))
-        self._waiting_bytes += len(delivery.body)
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
+        self._unsettled += 1
+        self._unsettled_bytes += len(delivery.body)
+        if not self._asked:
+            self._asked = True
+            task = asyncio.create_task(self._commit())
+            self._commits.add(task)
+            task.add_done_callback(self._commits.discard)
         await future
 
     async def read(self, after: int, limit: int) -> list[Delivery]:
@@ -80,31 +93,43 @@ class SqliteInbox:
 
     async def close(self) -> None:
         """Commit what waits and close the file."""
-        if self._committing is not None:
-            await self._committing
+        await asyncio.gather(*self._commits)
         await self.database.close()
 
-    async def _commit_all(self) -> None:
+    async def _commit(self) -> None:
+        """Have the writer thread store all who wait when it comes to it, and tell them."""
+        batch: list[_Waiter] = []
+        error: Exception | None = None
         try:
-            while self._waiting:
-                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                error = await self._commit([delivery for delivery, _ in batch])
-                for _, future in batch:
-                    if future.done():
-                        continue
-                    if error is None:
-                        future.set_result(None)
-                    else:
-                        future.set_exception(error)
-        finally:
-            self._committing = None
+            await self.database.write(lambda db: self._store(db, batch))
+        except Exception as failure:  # whatever it was, each waiter must hear of it
+            error = failure
+            if not batch:  # the transaction did not even begin
+                self._take(batch)
+        for delivery, future in batch:
+            self._unsettled -= 1
+            self._unsettled_bytes -= len(delivery.body)
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
-    async def _commit(self, deliveries: list[Delivery]) -> StoreError | None:
-        try:
-            await self.database.write(lambda db: _insert(db, deliveries))
-        except StoreError as error:
-            return error
-        return None
+    def _store(self, db: apsw.Connection, batch: list[_Waiter]) -> None:
+        self._take(batch)
+        _insert(db, [delivery for delivery, _ in batch])
+
+    def _take(self, batch: list[_Waiter]) -> None:
+        """Move all who wait into `batch`. Who comes from now on asks for the next commit.
+
+        It runs in the writer thread while `append` runs in the loop's: what is moved one by one is never lost, and
+        since the question is open again before, nobody is left behind; at worst a commit finds nobody.
+        """
+        self._asked = False
+        with contextlib.suppress(IndexError):
+            while True:
+                batch.append(self._waiting.popleft())
 
 
 def last_seq(db: apsw.Connection) -> int:
@@ -117,7 +142,7 @@ def _insert(db: apsw.Connection, deliveries: Sequence[Delivery]) -> None:
         some = deliveries[start : start + ROWS_A_STATEMENT]
         values: list[int | str | bytes | None] = []
         for row in some:
-            values += (row.received_ms, json.dumps(dict(row.headers)), row.fault, row.body)
+            values += (row.received_ms, msgspec.json.encode(row.headers).decode(), row.fault, row.body)
         db.execute(_insert_statement(len(some)), values)
 
 

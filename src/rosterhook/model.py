@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 #: One service serves one org today; every stored key carries it, so that several are an addition.
 ORG = "default"
@@ -30,9 +31,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One request of Okta's event hook, as it came.
+class Delivery(NamedTuple):
+    """One request of Okta's event hook, as it came. A tuple, because one is made for every request.
 
     Attributes:
         seq: its place in the inbox; grows by arrival. 0 before it is stored.
