@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from rosterhook.http_server import BACKLOG, DRAIN_SECONDS
 from rosterhook.service import run_until_signal
-from rosterhook.web import BACKLOG, DRAIN_SECONDS
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -22,7 +22,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def serve(stop: asyncio.Event) -> None:
-    """Serve until told to stop, with the settings of `rosterhook.web.run_web`."""
+    """Serve until told to stop, with the settings of `rosterhook.http_server`."""
     config = uvicorn.Config(
         answer,
         http="httptools",

@@ -18,6 +18,7 @@ from rosterhook.config import Config
 from rosterhook.errors import ConfigError
 
 COOKIE = "rosterhook_admin"
+SHORTEST_TOKEN = 16
 #: Answered to everybody: a load balancer has no token, and learns nothing about users.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 
@@ -37,11 +38,14 @@ def admin_token(config: Config) -> str:
         return config.server.admin_token.get_secret_value()
     path = token_path(config)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create_once(path)
-        return path.read_text(encoding="ascii").strip()
+        token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot keep the admin token in {path}: {error}.", hint="Check data_dir.") from None
+    if len(token) < SHORTEST_TOKEN:
+        raise ConfigError(f"{path} holds no admin token.", hint="Remove it: a new one is made at the next start.")
+    return token
 
 
 def _create_once(path: Path) -> None:
@@ -53,6 +57,8 @@ def _create_once(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave an empty file: it would be an empty token
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -106,7 +112,7 @@ class AdminGuard:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _refusal() -> JSONResponse:

@@ -42,7 +42,7 @@ def only_one(data_dir: Path, kind: str) -> Iterator[None]:
     """
     path = data_dir / f"{kind}.lock"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
         raise StoreError(f"Cannot use {path}: {error.strerror}.", hint="Check data_dir.") from None

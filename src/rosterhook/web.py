@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 import uvicorn
@@ -18,17 +17,15 @@ from rosterhook.api import Api
 from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
+from rosterhook.http_server import listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
 from rosterhook.model import now_ms
 from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
-from rosterhook.store.queries import value
 from rosterhook.targets.registry import build_target
 
-BACKLOG = 2048
-DRAIN_SECONDS = 5
 PRUNE_SECONDS = 600.0
 DAY_MS = 24 * 3600 * 1000
 
@@ -69,11 +66,7 @@ class Web:
 
     async def prune(self) -> bool:
         """Forget old deliveries that the worker has taken in. Here, because this process alone writes the inbox."""
-        since = now_ms() - self._retention_ms
-        young = await self._inbox.database.read(lambda db: value(db, "first_delivery_since", {"since": since}))
-        taken_in = await self._state.read(handed_over)
-        before = min(taken_in + 1, young) if young is not None else taken_in + 1
-        return await self._inbox.prune(before) > 0
+        return await self._inbox.prune(await self._state.read(handed_over), now_ms() - self._retention_ms) > 0
 
 
 @asynccontextmanager
@@ -99,22 +92,9 @@ async def opened(config: Config) -> AsyncIterator[Web]:
 
 async def run_web(config: Config, stop: asyncio.Event) -> None:
     """The whole life of a web process. When `stop` is set, answers under way are finished first."""
-    with listening(config) as listener:
+    with listening(config.server) as listener:
         async with opened(config) as web:
-            server = _Server(
-                uvicorn.Config(
-                    web.app,
-                    http="httptools",
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    proxy_headers=False,
-                    backlog=BACKLOG,
-                    timeout_graceful_shutdown=DRAIN_SECONDS,
-                )
-            )
+            server = server_for(web.app)
             # What was loaded to get here stays for good: the collector need not walk through it, which costs pauses
             # of 80 ms under load.
             gc.collect()
@@ -123,31 +103,6 @@ async def run_web(config: Config, stop: asyncio.Event) -> None:
             log.info("web.listening", url=f"http://{host}:{port}", hook=config.hook.path)
             await _serve(server, listener, Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS), stop)
     log.info("web.stopped")
-
-
-@contextmanager
-def listening(config: Config) -> Iterator[socket.socket]:
-    """The listening socket.
-
-    Raises:
-        ConfigError: the address cannot be used.
-    """
-    server = config.server
-    try:
-        family = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((server.host, server.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot listen on {server.host}:{server.port}: {_reason(error)}.",
-            hint="Stop what listens there, or change server.host or server.port.",
-        ) from None
-    with listener:
-        yield listener
-
-
-def _reason(error: OSError) -> str:
-    """The system's words alone: asyncio and socket add the address, which is named already."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, pruning: Loop, stop: asyncio.Event) -> None:
@@ -159,10 +114,3 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, pruning: Loop,
     pruning.stop()
     stopping.cancel()
     await asyncio.gather(serving, prune)
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the process, which has more to end than this server."""
-        yield

@@ -118,6 +118,23 @@ def test_configured_token_is_used_and_never_written(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_empty_token_file_opens_nothing(tmp_path: Path) -> None:
+    """A token file that was emptied is an error with a cure, and no token at all is never a token that fits."""
+    config = Config.model_validate({"data_dir": tmp_path / "data"})
+    (tmp_path / "data").mkdir()
+    token_path(config).write_text("")
+    with pytest.raises(ConfigError, match="holds no admin token"):
+        admin_token(config)
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer"}, {"Authorization": "Bearer "}, {}])
+async def test_guard_with_an_empty_token_lets_nobody_in(headers: dict[str, str]) -> None:
+    """Whatever went wrong before, an empty token opens nothing."""
+    async with client("") as asking:
+        assert (await asking.get("/api/users", headers=headers)).status_code == 401
+        assert (await asking.get("/api/users", params={"token": ""})).status_code == 401
+
+
 def test_token_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     """A data_dir that cannot be used is named."""
     (tmp_path / "data").write_text("a file")

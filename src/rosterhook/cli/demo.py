@@ -21,6 +21,7 @@ from rosterhook.config import Config
 from rosterhook.config.load import load_config
 from rosterhook.data_dir import DEMO_MARK
 from rosterhook.errors import ConfigError, RosterhookError
+from rosterhook.http_server import listening
 from rosterhook.model import ORG, now_ms
 from rosterhook.okta import events as okta_events
 from rosterhook.service import Supervised, part, run_until_signal, supervise, wait_for
@@ -32,7 +33,6 @@ from rosterhook.status import read_status
 from rosterhook.store.queries import rows
 from rosterhook.targets import Row
 from rosterhook.targets.registry import build_target
-from rosterhook.web import listening
 
 #: What a demo leaves in its folder. Where there is anything else, it removes nothing.
 OWN_FILES = re.compile(
@@ -108,7 +108,7 @@ async def _run(folder: Path, port: int, users: int, seconds: float | None, stop:
     with (folder / "demo.log").open("w") as log:
         async with running(settings) as simulator:
             config = _configure(folder, port, simulator.url)
-            with listening(config):
+            with listening(config.server):
                 pass  # a taken port is told before anything starts
             parts = list(_parts(folder, log))
             supervising = asyncio.create_task(supervise(parts, stop))

@@ -59,7 +59,7 @@ class Database:
         self.path = path
         self._busy_ms = busy_ms
         with store_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Everybody's profile is in it: for its owner alone, and so are the files that SQLite adds to it.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = self._connect()
