@@ -23,7 +23,7 @@ from rosterhook.errors import RosterhookError, StoreError
 from rosterhook.inbox import SqliteInbox
 from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.observe import REGISTRY
-from rosterhook.status import Status, read_status
+from rosterhook.status import Status, read_health, read_status
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows
 from rosterhook.targets import Row, Target
@@ -102,21 +102,18 @@ class Api:
     async def readyz(self, _request: Request) -> Response:
         """503 when a delivery could not be stored. The rest is told, but refuses nothing: what is stored is safe."""
         try:
-            await self._inbox.database.write(lambda db: None)
-            status = await self._status()
+            await self._inbox.probe()
         except StoreError as error:
             log.error("store.not_writable", error=error.message, hint=error.hint)
             return JSONResponse({"ready": False, "store": "not writable"}, 503)
-        oldest = status["subjects"]["oldest_due_seconds"]
-        return JSONResponse(
-            {
-                "ready": True,
-                "store": "writable",
-                "worker": "running" if status["worker"]["running"] else "not running",
-                "okta": _reachable(status),
-                "oldest_due_seconds": round(oldest, 3),
-            }
-        )
+        return JSONResponse({"ready": True, "store": "writable", **await self._health()})
+
+    async def _health(self) -> dict[str, Any]:
+        try:
+            return await self._state.read(lambda db: read_health(db, self._clock()))
+        except StoreError as error:
+            log.error("state.not_readable", error=error.message, hint=error.hint)
+            return {"worker": "not known", "okta": "not known", "oldest_due_seconds": None}
 
     async def metrics(self, _request: Request) -> Response:
         """Everything for Prometheus: this process's own counts, and the status of the whole."""
@@ -159,15 +156,6 @@ def _iso(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _reachable(status: Status) -> str:
-    okta = status["okta"]
-    if okta["error"]:
-        return "not reachable: see the status"  # the error names users, and strangers may ask here
-    if okta["mode"] == "events":
-        return "not asked: there is no token"
-    return "reachable" if okta["read_seconds_ago"] is not None else "not read yet"
 
 
 async def _failed(_request: Request, error: Exception) -> Response:

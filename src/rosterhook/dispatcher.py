@@ -26,6 +26,7 @@ class _Link:
 
     change: Change
     version: int
+    due_ms: int
     attempts: int
     waiting_ms: int | None
 
@@ -81,6 +82,7 @@ class Dispatcher:
         self,
         user_id: str,
         wanted: int,
+        due_ms: int,
         attempts: int,
         remote_id: str | None,
         waiting_ms: int | None,
@@ -89,7 +91,7 @@ class Dispatcher:
         deleted_ms: int | None,
     ) -> _Link:
         change = Change(user_id, self._epoch + version, json.loads(body), deleted_ms is not None, remote_id)
-        return _Link(change, wanted, attempts, waiting_ms)
+        return _Link(change, wanted, due_ms, attempts, waiting_ms)
 
     def _record(self, db: apsw.Connection, links: Sequence[_Link], outcomes: Sequence[Outcome]) -> None:
         for link, outcome in zip(links, outcomes, strict=True):
@@ -98,7 +100,8 @@ class Dispatcher:
                 case Delivered(remote_id):
                     now = self._clock()
                     lag_ms = max(0, now - link.waiting_ms) if link.waiting_ms is not None else None
-                    run(db, "link_delivered", {**key, "remote_id": remote_id, "now": now, "lag_ms": lag_ms})
+                    done = {"remote_id": remote_id, "due_ms": link.due_ms, "now": now, "lag_ms": lag_ms}
+                    run(db, "link_delivered", {**key, **done})
                 case RetryAt(at_ms, why):
                     due_ms = max(at_ms, self._clock() + backoff_ms(link.attempts + 1))
                     run(db, "link_postponed", {**key, "due_ms": due_ms, "error": why})

@@ -17,12 +17,14 @@ import msgspec
 from rosterhook.errors import StoreError
 from rosterhook.model import Delivery
 from rosterhook.store.database import Database
-from rosterhook.store.queries import query, rows, run, value
+from rosterhook.store.queries import each, query, run, value
 
 #: Deliveries in memory that wait for a commit; more are refused, so that a stuck disk cannot fill the memory.
 MAX_WAITING = 5000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 ROWS_A_STATEMENT = 64
+#: Bodies in one read: a backlog of large ones must not fill the worker's memory.
+MAX_READ_BYTES = 16 * 1024 * 1024
 
 #: A delivery, and the future that tells its sender's task how it went.
 _Waiter = tuple[Delivery, asyncio.Future[None]]
@@ -39,12 +41,19 @@ class Inbox(Protocol):
         """
 
     async def read(self, after: int, limit: int) -> list[Delivery]:
-        """Up to `limit` deliveries behind sequence number `after`, in the order of arrival."""
+        """Up to `limit` deliveries behind sequence number `after`, in the order of arrival.
 
-    async def prune(self, before: int) -> int:
-        """Forget deliveries with a sequence number below `before`; return how many, 0 when none is left.
+        Fewer when their bodies are large, but at least one as long as there is one.
+        """
+
+    async def prune(self, up_to: int, received_before: int) -> int:
+        """Forget deliveries that are old and handed over; return how many, 0 when none is left.
 
         Works in small steps: call it again until it answers 0.
+
+        Args:
+            up_to: the last sequence number that is handed over.
+            received_before: in milliseconds since 1970.
         """
 
 
@@ -78,14 +87,20 @@ class SqliteInbox:
         await future
 
     async def read(self, after: int, limit: int) -> list[Delivery]:
-        found = await self.database.read(lambda db: rows(db, "read_deliveries", {"after": after, "limit": limit}))
-        return [
-            Delivery(received_ms, json.loads(headers), body, fault, seq)
-            for seq, received_ms, headers, fault, body in found
-        ]
+        return await self.database.read(lambda db: _read(db, after, limit))
 
-    async def prune(self, before: int) -> int:
-        return await self.database.write(lambda db: run(db, "prune_deliveries", {"before": before}))
+    async def prune(self, up_to: int, received_before: int) -> int:
+        values = {"up_to": up_to, "received_before": received_before}
+        return await self.database.write(lambda db: run(db, "prune_deliveries", values))
+
+    async def probe(self) -> None:
+        """Write something and remove it, so that a full disk is seen as well as a locked file.
+
+        Raises:
+            StoreError: a delivery could not be stored now.
+        """
+        await self.database.write(lambda db: run(db, "probe_inbox"))
+        await self.database.write(lambda db: run(db, "forget_probes"))
 
     async def received(self) -> int:
         """How many deliveries have ever been stored."""
@@ -135,6 +150,17 @@ class SqliteInbox:
 def last_seq(db: apsw.Connection) -> int:
     """The sequence number of the newest delivery that was ever stored, pruned or not."""
     return int(value(db, "last_delivery") or 0)
+
+
+def _read(db: apsw.Connection, after: int, limit: int) -> list[Delivery]:
+    found: list[Delivery] = []
+    size = 0
+    for seq, received_ms, headers, fault, body in each(db, "read_deliveries", {"after": after, "limit": limit}):
+        found.append(Delivery(received_ms, json.loads(headers), body, fault, seq))
+        size += len(body)
+        if size > MAX_READ_BYTES:
+            break
+    return found
 
 
 def _insert(db: apsw.Connection, deliveries: Sequence[Delivery]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,7 +55,8 @@ class Intake:
         deliveries = await self._inbox.read(offset, DELIVERIES_A_STEP)
         if not deliveries:
             return False
-        read = [_read(delivery) for delivery in deliveries]
+        # Not in the loop: a large delivery takes seconds to read.
+        read = await asyncio.to_thread(lambda: [_read(delivery) for delivery in deliveries])
         await self._state.write(lambda db: self._record(db, read))
         self._on_due()
         return True

@@ -36,8 +36,9 @@ class Loop:
         self._failures = 0
 
     def ring(self) -> None:
-        """Wake the loop: there is work."""
-        self._bell.set()
+        """Wake the loop: there is work. After a failure it waits all the same."""
+        if not self._failures:
+            self._bell.set()
 
     def stop(self) -> None:
         """Let the loop end after the step it is in."""

@@ -134,12 +134,13 @@ class Resolver:
 
     def _fail(self, db: apsw.Connection, subject: Subject, error: OktaError) -> None:
         key = {"org": ORG, "id": subject.id, "error": str(error)}
-        if not isinstance(error, TRANSIENT) and subject.attempts + 1 >= TRIES:
+        if isinstance(error, TRANSIENT) or subject.attempts + 1 < TRIES:
+            run(db, "postpone_subject", {**key, "due_ms": self._clock() + backoff_ms(subject.attempts + 1)})
+        elif run(db, "park_subject", {**key, "generation": subject.generation}):
             log.error("user.parked", user=subject.id, error=error.message, hint=error.hint)
-            run(db, "park_subject", key)
-            return
-        wait_ms = backoff_ms(subject.attempts + 1)
-        run(db, "postpone_subject", {**key, "due_ms": self._clock() + wait_ms})
+        else:
+            # An event came during this last try: it deserves a read of its own.
+            run(db, "continue_subject", {"org": ORG, "id": subject.id, "now": self._clock()})
 
     def _judge(self, readings: Sequence[Reading]) -> None:
         """Keep how it went; when not one reading came through, raise, so that the loop itself waits."""

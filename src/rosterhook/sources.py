@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import apsw
+import structlog
 
 from rosterhook import directory
-from rosterhook.errors import OktaError, OktaNotFound
+from rosterhook.errors import (
+    OktaError,
+    OktaForbidden,
+    OktaNotFound,
+    OktaRateLimited,
+    OktaUnauthorized,
+    OktaUnavailable,
+)
 from rosterhook.model import ORG, Attributes
 from rosterhook.okta import events as okta_events
 from rosterhook.okta.budget import Budget
@@ -22,6 +30,8 @@ FEW = 10
 #: Users of one read, and ids in one search: one page of Okta's answer, in an address of 7,200 characters.
 MANY = 200
 SECOND_MS = 1000
+
+log = structlog.get_logger("rosterhook.sources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +119,23 @@ class OktaSource:
             return Gone() if isinstance(error, OktaNotFound) else error
 
     async def _search(self, ids: Sequence[str]) -> Mapping[str, Attributes | OktaError]:
+        """What Okta's index has of them. A fault that may lie in one of them is left to the reads by id."""
         try:
             return await self._client.users(ids)
         except OktaError as error:
-            return dict.fromkeys(ids, error)
+            if _says_nothing_about_users(error):
+                return dict.fromkeys(ids, error)
+            log.warning("search.failed", users=len(ids), error=error.message, hint="Each is read by id instead.")
+            return {}
+
+
+def _says_nothing_about_users(error: OktaError) -> bool:
+    """Down, or refusing whatever is asked: then reading by id would fail too. An answer that cannot be read is not
+    of this kind: one odd user would keep all others of the page waiting.
+    """
+    if isinstance(error, OktaUnavailable):
+        return not 200 <= error.status < 300
+    return isinstance(error, OktaRateLimited | OktaUnauthorized | OktaForbidden)
 
 
 def shows(subject: Subject, user: Attributes, held: directory.Held | None) -> bool:
@@ -157,17 +180,28 @@ def _story(db: apsw.Connection, user_id: str) -> list[bytes]:
 
 
 def _told(user_id: str, story: Sequence[bytes], held: directory.Held | None) -> Reading:
-    """The user after all events in the order in which they happened, however late one came."""
+    """The user after all events in the order in which they happened, however late one came.
+
+    What Okta itself told before, when there was a token, is newer than any event before its `lastUpdated`.
+    """
     if not story and held is None:
         return OktaError("No event names this user, and there is no okta.token to ask with.", hint="Check the id.")
-    base: Attributes = held.user if held and held.deleted_ms is None else {"id": user_id, "profile": {}}
-    user: dict[str, Any] = {**base}
-    for body in story:
-        event = okta_events.parse(body)
+    if held and held.deleted_ms is not None:
+        return Gone()  # nobody is there to ask whether that has changed
+    known = held.last_updated_ms if held else 0
+    events = [event for event in map(okta_events.parse, story) if not known or (event.published_ms or 0) > known]
+    user: dict[str, Any] = {"id": user_id, "profile": {}, **(held.user if held else {})}
+    for event in events:
         if event.type in okta_events.DELETES:
             return Gone()
         user["status"] = okta_events.STATUS_AFTER.get(event.type, user.get("status"))
         for named in event.users:
             if named.id == user_id:
-                user["profile"] = {**user["profile"], **okta_events.profile_of(named)}
+                user["profile"] = _renamed(user["profile"], okta_events.profile_of(named))
     return Found(directory.canonical(user), fresh=True)
+
+
+def _renamed(profile: Mapping[str, Any], told: Mapping[str, str]) -> dict[str, Any]:
+    """The profile with what an event tells; an e-mail that is not the login is left alone."""
+    own_email = "email" in profile and profile["email"] != profile.get("login")
+    return {**profile, **{key: text for key, text in told.items() if not (key == "email" and own_email)}}

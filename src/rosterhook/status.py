@@ -41,7 +41,6 @@ async def read_status(inbox: Database, state: Database, targets: Sequence[str], 
 def _status(db: apsw.Connection, targets: Sequence[str], now: int) -> Status:
     counters = dict(rows(db, "read_counters", {"org": ORG}))
     worker, seen_ms = read_note(db, "worker")
-    running = seen_ms is not None and now - seen_ms < WORKER_SILENT_SECONDS * 1000
     errors = worker.get("targets", {})
     return {
         "deliveries": {"quarantined": value(db, "count_quarantine", {"org": ORG})},
@@ -51,8 +50,35 @@ def _status(db: apsw.Connection, targets: Sequence[str], now: int) -> Status:
         "targets": [_target(db, name, errors.get(name, "")) for name in targets],
         "okta": _okta(worker.get("okta", {}), now),
         "lag_seconds": lag_seconds([lag for (lag,) in rows(db, "recent_lags")]),
-        "worker": {"running": running},
+        "worker": {"running": _runs(seen_ms, now)},
     }
+
+
+def read_health(db: apsw.Connection, now: int) -> dict[str, Any]:
+    """What `/readyz` tells strangers: no name, no number of users, and nothing that takes long to find out."""
+    worker, seen_ms = read_note(db, "worker")
+    oldest_ms = value(db, "next_due_subject")
+    return {
+        "worker": "running" if _runs(seen_ms, now) else "not running",
+        "okta": _reachable(worker.get("okta", {})),
+        "oldest_due_seconds": _age(oldest_ms, now),
+    }
+
+
+def _reachable(okta: dict[str, Any]) -> str:
+    if okta.get("error"):
+        return "not reachable: see the status"
+    if okta.get("mode") == "events":
+        return "not asked: there is no token"
+    return "reachable" if okta.get("read_ms") is not None else "not read yet"
+
+
+def _runs(seen_ms: int | None, now: int) -> bool:
+    return seen_ms is not None and now - seen_ms < WORKER_SILENT_SECONDS * 1000
+
+
+def _age(at_ms: int | None, now: int) -> float:
+    return max(0.0, (now - at_ms) / 1000) if at_ms is not None else 0.0
 
 
 def read_note(db: apsw.Connection, name: str) -> tuple[dict[str, Any], int | None]:
@@ -85,7 +111,7 @@ def _subjects(db: apsw.Connection, now: int) -> dict[str, Any]:
     return {
         "due": states.get("due", 0) + states.get("claimed", 0),
         "parked": states.get("parked", 0),
-        "oldest_due_seconds": max(0.0, (now - oldest_ms) / 1000) if oldest_ms is not None else 0.0,
+        "oldest_due_seconds": _age(oldest_ms, now),
     }
 
 

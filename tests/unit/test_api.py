@@ -135,6 +135,31 @@ async def test_readyz_needs_a_writable_store_and_tells_the_rest(tmp_path: Path) 
     assert locked.json() == {"ready": False, "store": "not writable"}
 
 
+async def test_readyz_sees_a_full_disk_and_survives_a_broken_state(tmp_path: Path) -> None:
+    """A store that takes nothing more is not ready; a state store that cannot be read leaves the receiver ready."""
+    async with web.opened(configure(tmp_path)) as opened, asking(opened.app) as client:
+        await opened._inbox.database.write(lambda db: db.execute("PRAGMA max_page_count = 1") and None)
+        full = await client.get("/readyz")
+        await opened._inbox.database.write(lambda db: db.execute("PRAGMA max_page_count = 1000") and None)
+        await opened._state.write(lambda db: db.execute("ALTER TABLE note RENAME TO away") and None)
+        half = await client.get("/readyz")
+    assert (half.status_code, half.json()["worker"]) == (200, "not known")
+    assert (full.status_code, full.json()) == (503, {"ready": False, "store": "not writable"})
+
+
+async def test_readyz_tells_strangers_no_names(tmp_path: Path) -> None:
+    """An error of Okta, which names users, is not shown to who has no token."""
+    import json
+
+    async with web.opened(configure(tmp_path)) as opened, asking(opened.app) as client:
+        note = {"okta": {"mode": "token", "error": "Okta did not answer GET /api/v1/users/00uSecret"}}
+        values = {"org": "default", "name": "worker", "value": json.dumps(note), "now": 10**14}
+        await opened._state.write(lambda db: run(db, "leave_note", values))
+        answer = await client.get("/readyz")
+    assert answer.json()["okta"] == "not reachable: see the status"
+    assert "00uSecret" not in answer.text
+
+
 async def test_status_has_every_promised_number(tmp_path: Path) -> None:
     """The status has the keys that programs rely on."""
     config = configure(tmp_path)

@@ -152,6 +152,22 @@ async def test_parked_is_replayed_by_hand(bench: Bench) -> None:
     assert {row[3] for row in await bench.links()} == {"ok"}
 
 
+async def test_replay_during_a_delivery_is_not_lost(bench: Bench) -> None:
+    """When somebody orders a replay while a user is being written, the user is written once more."""
+
+    async def during() -> None:
+        bench.target.during = None
+        bench.now += 5
+        await bench.state.write(lambda db: replay_links(db, now=bench.now))
+
+    bench.target.during = during
+    await bench.change("00u1")
+    await bench.dispatcher.step()
+    assert (await bench.links())[0][3] == "pending"
+    await bench.dispatcher.step()
+    assert (len(bench.target.seen), (await bench.links())[0][3]) == (2, "ok")
+
+
 async def test_replay_of_all_writes_everybody_again(bench: Bench) -> None:
     """A full replay has the target hold every user anew."""
     await bench.change("00u1")

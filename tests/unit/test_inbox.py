@@ -39,6 +39,19 @@ async def test_deliveries_come_back_in_order_and_whole(inbox: SqliteInbox) -> No
     assert [one.seq for one in await inbox.read(0, 2)] == [1, 2]
 
 
+async def test_large_bodies_are_read_a_few_at_a_time(inbox: SqliteInbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backlog of large deliveries is read in parts that fit the memory, and none is left out."""
+    monkeypatch.setattr(inbox_module, "MAX_READ_BYTES", 1000)
+    for number in range(5):
+        await inbox.append(Delivery(number, {}, b"x" * 600))
+    seqs, after = [], 0
+    while part := await inbox.read(after, 100):
+        assert len(part) <= 2
+        seqs += [one.seq for one in part]
+        after = seqs[-1]
+    assert seqs == [1, 2, 3, 4, 5]
+
+
 async def test_a_thousand_at_once_are_all_stored(inbox: SqliteInbox) -> None:
     """However many arrive together, each is stored once and none is answered before."""
     await asyncio.gather(*(inbox.append(delivery(number)) for number in range(1000)))
@@ -50,18 +63,20 @@ async def test_pruned_numbers_never_come_again(inbox: SqliteInbox) -> None:
     """After pruning everything, the next delivery gets a higher number: a reader's offset stays right."""
     for number in range(3):
         await inbox.append(delivery(number))
-    assert await inbox.prune(4) == 3
-    assert await inbox.prune(4) == 0
+    assert await inbox.prune(3, 10**12) == 3
+    assert await inbox.prune(3, 10**12) == 0
     assert await inbox.received() == 3
     await inbox.append(delivery(9))
     assert [one.seq for one in await inbox.read(3, 10)] == [4]
 
 
-async def test_prune_keeps_what_is_not_below(inbox: SqliteInbox) -> None:
-    """Only deliveries below the given number go."""
+async def test_prune_keeps_what_is_young_or_not_handed_over(inbox: SqliteInbox) -> None:
+    """Only deliveries go that are both old and handed over."""
     for number in range(4):
         await inbox.append(delivery(number))
-    await inbox.prune(3)
+    await inbox.prune(4, 1001)
+    assert [one.seq for one in await inbox.read(0, 10)] == [2, 3, 4]
+    await inbox.prune(2, 10**12)
     assert [one.seq for one in await inbox.read(0, 10)] == [3, 4]
 
 

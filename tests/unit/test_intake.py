@@ -327,7 +327,7 @@ async def test_restart_and_pruning_repeat_nothing(house: House) -> None:
     for after_prune in (0, 2):
         house.intake = Intake(house.inbox, house.state)
         await house.deliver(hook(event(f"v{after_prune}")))
-        await house.inbox.prune(3)
+        await house.inbox.prune(3, 10**12)
     assert await house.rows("SELECT max(hook_arrivals) FROM event") == [(1,)]
 
 

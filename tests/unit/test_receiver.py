@@ -37,7 +37,7 @@ class ListInbox:
     async def read(self, after: int, limit: int) -> list[Delivery]:
         return self.stored[after : after + limit]
 
-    async def prune(self, before: int) -> int:
+    async def prune(self, up_to: int, received_before: int) -> int:
         return 0
 
 

@@ -225,6 +225,38 @@ async def test_fault_of_one_search_leaves_the_others(bench: Bench) -> None:
     assert {row[1] for row in await bench.subjects()} == {"due"}
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [OktaError("400", status=400, code="E0000031"), OktaUnavailable("no whole JSON text", status=200)],
+)
+async def test_search_that_one_user_spoils_is_done_by_id(bench: Bench, fault: OktaError) -> None:
+    """When a search fails for what it is asked or answers, not for Okta being down, each user is read by id."""
+    names = [f"00u{number:02}" for number in range(20)]
+    bench.okta.index = fault
+    bench.okta.by_id = {name: okta_user(name) for name in names[1:]}
+    bench.okta.by_id["00u00"] = fault
+    await bench.due(*names)
+    await bench.resolver.step()
+    assert len(bench.okta.asked_ids) == 20
+    assert [row[0] for row in await bench.subjects()] == ["00u00"]
+
+
+async def test_event_during_the_last_failing_read_is_not_lost(bench: Bench) -> None:
+    """An event that comes while a user is being given up makes the user due once more."""
+    bench.okta.by_id["00u1"] = OktaError("Okta answered 400", status=400)
+    await bench.due("00u1")
+    for _ in range(TRIES - 1):
+        await bench.resolver.step()
+        bench.now += 100_000
+
+    async def during() -> None:
+        await bench.due("00u1")
+
+    bench.okta.during = during
+    await bench.resolver.step()
+    assert [row[1:3] for row in await bench.subjects()] == [("due", 0)]
+
+
 async def test_user_who_cannot_be_read_is_parked_and_others_go_on(bench: Bench) -> None:
     """A fault of one user alone parks that user after some tries, with its reason; a new event tries again."""
     bench.okta.by_id["00u1"] = OktaError("Okta answered 400", status=400, code="E0000001")
@@ -295,6 +327,39 @@ async def test_deactivated_user_may_be_deleted_without_a_word(bench: Bench) -> N
     await bench.resolver.step()
     held = await bench.held("00u1")
     assert held and held.deleted_ms is not None
+
+
+async def test_without_a_token_known_truth_is_not_replaced_by_older_events(bench: Bench) -> None:
+    """When the token goes missing, what Okta told before stands: older events and guesses change nothing of it."""
+    bench.okta.by_id["00u1"] = okta_user("00u1", login="ada", email="ada@private.org")
+    await bench.due("00u1")
+    await bench.resolver.step()
+    target = {"id": "00u1", "type": "User", "alternateId": "ada.login@corp.com", "displayName": "Ada"}
+    for second, event_type in ((1, "user.account.reset_password"), (9, "group.user_membership.add")):
+        body = {"uuid": event_type, "eventType": event_type, "published": f"2026-01-01T00:00:{second:02}.000Z"}
+        raw = json.dumps({**body, "target": [target]}).encode()
+        await bench.state.write(lambda db, raw=raw: record_event(db, parse(raw), bench.now, bench.now) and None)
+    await Resolver(bench.state, EventSource(bench.state), ["app"], clock=lambda: bench.now).step()
+    held = await bench.held("00u1")
+    assert held
+    assert held.user["status"] == "ACTIVE"
+    assert held.user["profile"] == {"login": "ada.login@corp.com", "email": "ada@private.org", "displayName": "Ada"}
+
+
+async def test_lag_counts_from_the_event_that_is_written(bench: Bench) -> None:
+    """An event that comes during a read waits from its own moment on, not from that of the one before."""
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+
+    async def during() -> None:
+        bench.okta.during = None
+        values = {"org": "default", "kind": "user", "id": "00u1", "due_ms": bench.now}
+        values |= {"waiting_ms": AT + 50_000, "fresh_ms": AT + 50_000}
+        await bench.state.write(lambda db: run(db, "make_subject_due", values) and None)
+
+    bench.okta.during = during
+    await bench.due("00u1")
+    await bench.resolver.step()
+    assert await bench.rows("SELECT waiting_ms FROM subject") == [(AT + 50_000,)]
 
 
 async def test_claims_of_a_dead_worker_are_released(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, cast
@@ -33,6 +33,11 @@ def query(name: str) -> str:
 def rows(db: apsw.Connection, name: str, values: Mapping[str, object] | None = None) -> list[Any]:
     """Run the statement called `name` and return its rows as tuples."""
     return db.execute(query(name), _bindings(values)).fetchall()
+
+
+def each(db: apsw.Connection, name: str, values: Mapping[str, object] | None = None) -> Iterator[Any]:
+    """Run the statement called `name` and give its rows one by one, none before it is wanted."""
+    return iter(db.execute(query(name), _bindings(values)))
 
 
 def value(db: apsw.Connection, name: str, values: Mapping[str, object] | None = None) -> Any:

@@ -8,19 +8,24 @@ INSERT INTO delivery (received_ms, headers, fault, body) VALUES (?, ?, ?, ?)
 SELECT seq, received_ms, headers, fault, body FROM delivery WHERE seq > :after ORDER BY seq LIMIT :limit
 
 -- name: prune_deliveries
--- A small step: a long transaction would hold up the receiver.
-DELETE FROM delivery WHERE seq IN (SELECT seq FROM delivery WHERE seq < :before ORDER BY seq LIMIT 500)
+-- A small step: a long transaction would hold up the receiver. The oldest come first, so one that is young ends it.
+DELETE FROM delivery WHERE seq IN (SELECT seq FROM delivery WHERE seq <= :up_to ORDER BY seq LIMIT 500)
+  AND received_ms < :received_before
+
+-- name: probe_inbox
+-- As much as a delivery: where this has room, one has.
+INSERT INTO probe (padding) VALUES (zeroblob(16384))
+
+-- name: forget_probes
+DELETE FROM probe
 
 -- name: last_delivery
 -- The newest sequence number ever given, though its row may be pruned.
 SELECT seq FROM sqlite_sequence WHERE name = 'delivery'
 
 -- name: count_deliveries_after
-SELECT count(*) FROM delivery WHERE seq > :after
-
--- name: first_delivery_since
--- The oldest delivery that is young enough to stay.
-SELECT min(seq) FROM delivery WHERE received_ms >= :since
+-- Of a very long queue, only that it is one: counting reads every row.
+SELECT count(*) FROM (SELECT 1 FROM delivery WHERE seq > :after LIMIT 10000)
 
 -- name: read_offset
 SELECT seq, received_ms FROM "offset" WHERE org = :org AND reader = :reader
@@ -68,7 +73,7 @@ UPDATE event SET hook_arrivals = hook_arrivals + 1 WHERE seq = :seq
 -- The newest first; with :user, those that name this user.
 SELECT seq, uuid, type, published_ms, outcome, source, hook_arrivals, log_arrivals, received_ms, problem, body
 FROM event
-WHERE org = :org
+WHERE org || '' = :org            -- not by the index of (org, uuid): it would sort the whole table
   AND (:user IS NULL OR seq IN (
     SELECT event_seq FROM event_subject WHERE org = :org AND kind = 'user' AND id = :user))
 ORDER BY seq DESC LIMIT :limit
@@ -76,7 +81,7 @@ ORDER BY seq DESC LIMIT :limit
 -- name: events_after
 SELECT seq, uuid, type, published_ms, outcome, source, hook_arrivals, log_arrivals, received_ms, problem, body
 FROM event
-WHERE org = :org AND seq > :after
+WHERE org || '' = :org AND seq > :after
   AND (:user IS NULL OR seq IN (
     SELECT event_seq FROM event_subject WHERE org = :org AND kind = 'user' AND id = :user))
 ORDER BY seq LIMIT :limit
@@ -105,8 +110,8 @@ ON CONFLICT DO NOTHING
 
 -- name: make_subject_due
 -- However many events, one row. Somebody who is being read stays claimed; the generation tells that more came.
-INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, waiting_ms, fresh_ms, crowded)
-VALUES (:org, :kind, :id, 'due', :due_ms, 1, 0, :waiting_ms, :fresh_ms, 0)
+INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, waiting_ms, newest_ms, fresh_ms, crowded)
+VALUES (:org, :kind, :id, 'due', :due_ms, 1, 0, :waiting_ms, :waiting_ms, :fresh_ms, 0)
 ON CONFLICT (org, kind, id) DO UPDATE SET
   generation = subject.generation + 1,
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END,
@@ -114,7 +119,9 @@ ON CONFLICT (org, kind, id) DO UPDATE SET
   error = CASE WHEN subject.state = 'parked' THEN NULL ELSE subject.error END,
   due_ms = CASE WHEN subject.state = 'due' AND subject.due_ms < excluded.due_ms
                 THEN subject.due_ms ELSE excluded.due_ms END,
-  waiting_ms = CASE WHEN subject.waiting_ms < excluded.waiting_ms THEN subject.waiting_ms ELSE excluded.waiting_ms END,
+  waiting_ms = CASE WHEN excluded.waiting_ms IS NULL OR subject.waiting_ms < excluded.waiting_ms
+                    THEN subject.waiting_ms ELSE excluded.waiting_ms END,
+  newest_ms = coalesce(excluded.newest_ms, subject.newest_ms),
   crowded = CASE WHEN abs(subject.fresh_ms - excluded.fresh_ms) < 2000 THEN 1 ELSE subject.crowded END,
   fresh_ms = CASE WHEN excluded.fresh_ms IS NULL OR subject.fresh_ms > excluded.fresh_ms
                   THEN subject.fresh_ms ELSE excluded.fresh_ms END
@@ -134,8 +141,8 @@ UPDATE subject SET state = 'due' WHERE state = 'claimed'
 DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id AND generation = :generation
 
 -- name: continue_subject
--- An event came during the read: it is due again at once. What it must show is what came last.
-UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL
+-- An event came during the read: it is due again at once, and it is this event that waits.
+UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL, waiting_ms = newest_ms
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 
 -- name: postpone_subject
@@ -144,7 +151,7 @@ WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 
 -- name: park_subject
 UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error
-WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
+WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed' AND generation = :generation
 
 -- name: forget_parked_subject
 DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id AND state = 'parked'
@@ -197,17 +204,18 @@ ON CONFLICT (org, target, user_id) DO UPDATE SET
 WHERE link.wanted < excluded.wanted
 
 -- name: pending_links
-SELECT link.user_id, link.wanted, link.attempts, link.remote_id, link.waiting_ms,
+SELECT link.user_id, link.wanted, link.due_ms, link.attempts, link.remote_id, link.waiting_ms,
        "user".body, "user".version, "user".deleted_ms
 FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
 WHERE link.org = :org AND link.target = :target AND link.state = 'pending' AND link.due_ms <= :now
 ORDER BY link.due_ms LIMIT :limit
 
 -- name: link_delivered
+-- Not done when more was wanted meanwhile, or when somebody has ordered a replay, which shows in due_ms.
 UPDATE link SET
   done = :version, remote_id = coalesce(:remote_id, remote_id), attempts = 0, error = NULL, done_ms = :now,
-  state = CASE WHEN wanted > :version THEN 'pending' ELSE 'ok' END,
-  lag_ms = :lag_ms, waiting_ms = CASE WHEN wanted > :version THEN waiting_ms ELSE NULL END
+  state = CASE WHEN wanted = :version AND due_ms = :due_ms THEN 'ok' ELSE 'pending' END,
+  lag_ms = :lag_ms, waiting_ms = NULL
 WHERE org = :org AND target = :target AND user_id = :user_id
 
 -- name: link_postponed

@@ -7,3 +7,6 @@ CREATE TABLE delivery (
   fault TEXT,
   body BLOB NOT NULL
 );
+
+-- What is written, and removed again, to find out whether the disk still takes anything.
+CREATE TABLE probe (padding BLOB NOT NULL);

@@ -65,11 +65,13 @@ CREATE TABLE subject (
   generation INTEGER NOT NULL,    -- +1 with every event: tells whether one came during a read
   attempts INTEGER NOT NULL,
   waiting_ms INTEGER,             -- `published` of the first event that still waits
+  newest_ms INTEGER,              -- `published` of the last one
   fresh_ms INTEGER,               -- `published` of the last event that changed the user: a read must show it
   crowded INTEGER NOT NULL,       -- 1: two such events so close that `lastUpdated` cannot tell them apart
   error TEXT,
   PRIMARY KEY (org, kind, id)
 );
+CREATE INDEX subject_by_state ON subject (org, state);
 CREATE INDEX subject_due ON subject (due_ms) WHERE state = 'due';
 
 CREATE TABLE "user" (
