@@ -22,6 +22,7 @@ HEALTHY_SECONDS = 30.0
 DRAIN_SECONDS = 20.0
 #: The exit code for a wrong configuration: starting again would not help.
 EXIT_CONFIG = 2
+EXIT_NOT_STARTED = 71
 
 log = structlog.get_logger("rosterhook.service")
 
@@ -39,11 +40,16 @@ def run_until_signal(main: Callable[[asyncio.Event], Awaitable[None]], *, watch_
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if watch_stdin:
-            loop.add_reader(sys.stdin.fileno(), stop.set)
+            loop.add_reader(sys.stdin.fileno(), _at_its_end, loop, stop)
         await main(stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(watched())
+
+
+def _at_its_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    loop.remove_reader(sys.stdin.fileno())
+    stop.set()
 
 
 class Supervised:
@@ -69,7 +75,6 @@ class Supervised:
         self._cwd = cwd
         self._stderr = stderr
         self._failures = 0
-        self.process: asyncio.subprocess.Process | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
         """Keep it running until `stop` is set or its configuration is wrong; return its last exit code."""
@@ -78,7 +83,8 @@ class Supervised:
             started = time.monotonic()
             code = await self._run_once(stop)
             if stop.is_set() or code == EXIT_CONFIG:
-                break
+                # A signal that came before the process could handle it has ended it as well.
+                return 0 if code == -signal.SIGTERM else code
             self._failures = 1 if time.monotonic() - started > HEALTHY_SECONDS else self._failures + 1
             wait_ms = backoff_ms(self._failures, base_ms=200, cap_ms=30_000)
             log.error("process.died", process=self.name, exit_code=code, restart_in_ms=wait_ms)
@@ -86,15 +92,11 @@ class Supervised:
         return code
 
     async def _run_once(self, stop: asyncio.Event) -> int:
-        # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends all in order.
-        self.process = process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stderr=self._stderr,
-            env=self._env,
-            cwd=self._cwd,
-            start_new_session=True,
-        )
+        try:
+            process = await self._start()
+        except OSError as error:
+            log.error("process.not_started", process=self.name, reason=error.strerror)
+            return EXIT_NOT_STARTED
         log.info("process.started", process=self.name, pid=process.pid)
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(stop.wait())
@@ -103,6 +105,17 @@ class Supervised:
         if not ended.done():
             await self._end(process, ended)
         return await ended
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends all in order.
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=self._stderr,
+            env=self._env,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
 
     async def _end(self, process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
         process.terminate()

@@ -36,6 +36,8 @@ INBOX_POLL_SECONDS = 0.05
 IDLE_SECONDS = 0.25
 NOTE_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
+#: For the steps that are under way when the worker shall end. Shorter than the ten seconds that Docker grants.
+DRAIN_SECONDS = 5.0
 DAY_MS = 24 * 3600 * 1000
 
 log = structlog.get_logger("rosterhook.worker")
@@ -85,7 +87,11 @@ class Worker:
             for loop in self._loops:
                 loop.stop()
             stopping.cancel()
-            await asyncio.gather(*tasks)
+            # A step that waits for Okta or a target may be cut off anywhere: what it did not finish is still a row.
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._state.write(lambda db: run(db, "leave_note", {**self._note(), "now": 0}))
 
     def _ring_dispatchers(self) -> None:
