@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
@@ -22,8 +24,15 @@ DELIVERIES = Counter(
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(r"authorization|cookie|password|secret|token|private_key", re.IGNORECASE)
-#: `user:password@` in the address of a database.
-_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+# The lengths are bounded: a text that is made for it must not keep the search busy.
+#: `user:password@` in the address of a database. The password may have a slash in it, as SQLAlchemy allows.
+_URL_PASSWORD = re.compile(r"((?<!http)(?<!https)://[^/\s:]{0,256}:)[^\s@]{1,512}@(?:[^/\s@]{1,512}@)*")
+#: The same in an address of the web, where what comes after a slash is no password.
+_WEB_PASSWORD = re.compile(r"(://[^/\s:]{0,256}:)[^/\s@]{1,512}@(?:[^/\s@]{1,512}@)*")
+#: `?password=...`
+_QUERY_PASSWORD = re.compile(
+    r"([?&;][\w.-]{0,64}(?:password|passwd|pwd|secret|token|private_key)[\w.-]{0,64}=)[^&#\s]+", re.IGNORECASE
+)
 #: An API token wherever it is printed, also one that rosterhook was never told.
 _SSWS = re.compile(r"(SSWS\s+)\S+")
 
@@ -32,37 +41,60 @@ class Redactor:
     """A structlog processor that removes the known secrets, and what looks like one, from an entry."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if len(secret) >= 4 for form in _forms(secret)}
         # Longest first: a secret that holds another one must go as a whole.
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {key: REDACTED if _hides(key, value) else self.clean(value) for key, value in event.items()}
+        return self._clean_mapping(event)
 
     def clean(self, value: Any) -> Any:
         """`value` without secrets, through nested mappings and sequences."""
-        if isinstance(value, str):
-            return self._clean_text(value)
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, Mapping):
-            return {k: REDACTED if _hides(str(k), v) else self.clean(v) for k, v in value.items()}
+            return self._clean_mapping(value)
         if isinstance(value, list | tuple | set | frozenset):
             return [self.clean(item) for item in value]
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return self._clean_text(str(value))
+        text = _text(value)
+        cleaned = self._clean_text(text)
+        return value if isinstance(value, int | float) and cleaned == text else cleaned
+
+    def _clean_mapping(self, mapping: Mapping[Any, Any]) -> dict[str, Any]:
+        named = ((_text(key), value) for key, value in mapping.items())
+        return {self._clean_text(key): REDACTED if _hides(key, value) else self.clean(value) for key, value in named}
 
     def _clean_text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
         return _SSWS.sub(rf"\1{REDACTED}", without_password(text))
 
 
 def without_password(text: str) -> str:
     """`text` with the password of every address in it taken out."""
-    return _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    for pattern in (_URL_PASSWORD, _WEB_PASSWORD):
+        text = pattern.sub(rf"\1{REDACTED}@", text)
+    return _QUERY_PASSWORD.sub(rf"\1{REDACTED}", text)
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may be written: plain, percent-encoded, or escaped in JSON and in Python's `repr`."""
+    encoded = {quote(secret, safe, errors="replace") for safe in ("", "/")} | {quote_plus(secret, errors="replace")}
+    lower = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), text) for text in encoded}
+    quoted = {repr(secret)[1:-1], repr(secret.encode(errors="replace"))[2:-1]}
+    quoted |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return {secret} | encoded | lower | quoted
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode(errors="backslashreplace")
+    return str(value)
 
 
 def _hides(key: str, value: object) -> bool:
-    return isinstance(value, str | bytes) and _SECRET_KEY.search(key) is not None
+    return value is not None and not isinstance(value, bool) and _SECRET_KEY.search(key) is not None
 
 
 def configure_logging(config: LogConfig, secrets: Iterable[str] = ()) -> None:

@@ -65,7 +65,9 @@ async def test_target_equals_the_org_after_crashes(tmp_path: Path, any_url: str)
             wait_until(org.quiet, 120, lambda: f"{org.ask('traffic')} {service.output[-2000:]}")
             wait_until(service.settled, SETTLE_SECONDS, lambda: f"{service.status()} {service.output[-2000:]}")
             status = service.status()
-        _compare(org.ask("truth"), await rows_of(service), status)
+        traffic = org.ask("traffic")["deliveries"]
+        assert traffic["refused"] == traffic["lost"] == 0, traffic
+        _compare(org.ask("truth"), await rows_of(service), status, service)
     finally:
         org.close()
 
@@ -81,14 +83,26 @@ def _live_through_kills(org: Org, service: Service) -> None:
         service.wait_up()
 
 
-def _compare(truth: dict[str, Any], rows: dict[str, dict[str, Any]], status: dict[str, Any]) -> None:
+def _compare(truth: dict[str, Any], rows: dict[str, dict[str, Any]], status: dict[str, Any], service: Service) -> None:
     deleted = {key: row for key, row in rows.items() if row["status"] == "DELETED"}
     alive = {key: row for key, row in rows.items() if key not in deleted}
     expected = expected_rows(truth)
     assert len(expected) > USERS * 0.9
     wrong = [key for key in alive.keys() | expected.keys() if alive.get(key) != expected.get(key)]
-    assert wrong == [], json.dumps([[alive.get(key), expected.get(key)] for key in wrong[:3]])
+    assert wrong == [], json.dumps([_told_of(key, rows, expected, service) for key in wrong[:3]], indent=1)
     assert set(deleted) <= set(truth["deleted"])
     assert status["events"]["duplicates"] > 0
     assert status["deliveries"]["quarantined"] == status["subjects"]["parked"] == status["targets"][0]["parked"] == 0
     assert status["users"]["total"] == len(expected)
+
+
+def _told_of(key: str, rows: dict[str, Any], expected: dict[str, Any], service: Service) -> dict[str, Any]:
+    """All that is known of a user who is wrong, to find out why."""
+    users = json.loads(service.command("users", "--json").stdout)
+    return {
+        "row": rows.get(key),
+        "expected": expected.get(key),
+        "held": [user for user in users if user["id"] == key],
+        "events": json.loads(service.command("events", "--user", key, "--json").stdout),
+        "parked": json.loads(service.command("parked", "--json").stdout),
+    }

@@ -158,7 +158,7 @@ def test_bad_input_over_the_wire(service: Service, body: bytes, headers: list[by
     try:
         answer = raw(service, request(body, *headers), body)
     except (BrokenPipeError, ConnectionResetError):
-        assert status == b"413"  # the server has answered and hung up before everything was sent
+        assert status in {b"401", b"413"}  # the server has answered and hung up before everything was sent
     else:
         assert answer.startswith(b"HTTP/1.1 " + status)
     assert post(service, event_for("00uNobody", "e-3")).status_code == 200

@@ -104,6 +104,23 @@ def test_org_url_is_an_origin(folder: Path, url: str, why: str) -> None:
     assert problems(folder, f'[okta]\norg_url = "{url}"\n') == [f"rosterhook.toml: okta.org_url: {why}"]
 
 
+@pytest.mark.parametrize(
+    ("url", "one"),
+    [
+        ("https://Example.okta.com", "https://example.okta.com"),
+        ("HTTPS://example.OKTA.com:443/", "https://example.okta.com"),
+        ("https://example.okta.com:", "https://example.okta.com"),
+        ("https://Example.okta.com:8443", "https://example.okta.com:8443"),
+        ("http://LocalHost:80", "http://localhost"),
+        ("http://localhost:443", "http://localhost:443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_org_url_has_one_spelling(folder: Path, url: str, one: str) -> None:
+    """However the address of an org is written, it is the same org."""
+    assert load(folder, f'[okta]\norg_url = "{url}"\n').okta.org_url == one
+
+
 def test_http_is_for_loopback(folder: Path) -> None:
     """The simulator on this machine needs no certificate."""
     assert load(folder, '[okta]\norg_url = "http://127.0.0.1:9/"\n').okta.org_url == "http://127.0.0.1:9"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from cyclopts import App, Parameter
@@ -42,6 +43,7 @@ for name, (place, line) in COMMANDS.items():
 
 def main() -> None:
     """Run a command; an error that was foreseen is two lines on standard error, never a traceback."""
+    _print_whatever_comes()
     try:
         result = app(result_action="return_value")
     except RosterhookError as error:
@@ -55,3 +57,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _print_whatever_comes() -> None:
+    """A character that the terminal has not, such as in a name, is escaped: it must not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -60,6 +60,11 @@ def _sensible(config: Config, order: Order) -> None:
         )
     if order.gone and not order.users:
         raise RosterhookError("--gone needs Okta ids of users.", hint="`rosterhook parked` lists them.")
+    if order.gone and (order.target or order.parked or order.quarantined or order.everybody):
+        raise RosterhookError(
+            "--gone goes with Okta ids alone: it holds for every target, and replays nothing else.",
+            hint="Leave out --target, --parked, --quarantined and --all, or give them in a command of their own.",
+        )
     names = [each.name for each in config.targets]
     if order.target is not None and order.target not in names:
         raise RosterhookError(f'There is no target "{order.target}".', hint=f"There is: {', '.join(names)}.")

@@ -6,8 +6,9 @@ import asyncio
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
 
-from rosterhook.cli.common import ConfigPath, DryRun, load, out
+from rosterhook.cli.common import ConfigPath, DryRun, load, out, plain
 from rosterhook.config import Config, OktaConfig, SqlTarget
 from rosterhook.errors import ConfigError, RosterhookError
 from rosterhook.okta.auth import SswsAuth
@@ -97,21 +98,22 @@ async def _merge(config: Config, dry_run: bool) -> int:
             kept, *others = double.row_ids
             out.print(f"{double.okta_id}: row {kept} stays, {', '.join(map(str, others))} go", markup=False)
         count = sum(len(double.row_ids) - 1 for double in doubles)
-        out.print(
-            f"{table.name}: {count} rows would be removed." if dry_run else f"{table.name}: {removed} rows removed."
-        )
+        what = f"{count} rows would be removed" if dry_run else f"{removed} rows removed"
+        out.print(f"{table.name}: {what}.", markup=False)
     return 0
 
 
 def _tick(where: str, what: str) -> bool:
-    out.print(f"[green]✓[/] [bold]{where}[/]", end="  ")
-    out.print(what, markup=False, soft_wrap=True)
+    _point("✓", "green", where, what)
     return True
 
 
 def _cross(where: str, error: RosterhookError) -> bool:
-    out.print(f"[red]✗[/] [bold]{where}[/]", end="  ")
-    out.print(error.message, markup=False, soft_wrap=True)
+    _point("✗", "red", where, error.message)
     if error.hint:
         out.print(f"  {error.hint}", markup=False, soft_wrap=True)
     return False
+
+
+def _point(mark: str, colour: str, where: str, what: str) -> None:
+    out.print(Text.assemble((mark, colour), " ", (where, "bold"), plain(f"  {what}")), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl, unquote
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.text import Text
 
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
@@ -25,7 +28,10 @@ from rosterhook.store.database import Database
 T = TypeVar("T")
 
 #: Where nobody looks, lines are not broken to a width: a program reads them.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+#: An ":o:" in somebody's name is no emoji.
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 1000)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 ConfigPath = Annotated[Path | None, Parameter(name="--config", help="Configuration file, if not rosterhook.toml.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
@@ -48,9 +54,21 @@ def load(path: Path | None) -> Config:
 
 
 def secrets_of(config: Config) -> list[str]:
-    """Every secret of a configuration, as text."""
+    """Every secret of a configuration, as text; of a database's address, the password."""
     found = [config.server.admin_token, config.okta.token, config.hook.secret, *config.hook.secrets]
-    return [secret.get_secret_value() for secret in found if secret is not None]
+    passwords = {each for target in config.targets for each in _passwords(target.url.get_secret_value())}
+    return [secret.get_secret_value() for secret in found if secret is not None] + sorted(passwords)
+
+
+def _passwords(url: str) -> set[str]:
+    """The passwords in a database's address, as written and as meant.
+
+    By hand, in SQLAlchemy's own grammar: to import it takes longer than all that `status` does.
+    """
+    found = re.match(r"[^:]+://[^:/]*:([^@]+)@", url)
+    _, _, query = url.partition("?")
+    named = {value for key, value in parse_qsl(query) if "password" in key.lower()}
+    return named | ({found[1], unquote(found[1])} if found else set())
 
 
 @asynccontextmanager
@@ -85,7 +103,17 @@ def with_stores(config: Config, work: Callable[[Stores], Awaitable[T]]) -> T:
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON, whatever the terminal's width."""
-    out.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
+    out.out(to_json(value, indent=2), highlight=False)
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON; escaped in JSON's way where the terminal has not every character."""
+    return json.dumps(value, indent=indent, ensure_ascii=not out.encoding.startswith("utf"))
+
+
+def plain(value: object, style: str = "") -> Text:
+    """A value to print as it is: no markup of ours, and no control character that a terminal would obey."""
+    return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value)), style)
 
 
 def iso(at_ms: int | None) -> str | None:

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from rosterhook.cli.common import plain
 from rosterhook.status import Status
 from rosterhook.targets import Row
 
@@ -100,7 +101,7 @@ def _events(glimpse: Glimpse) -> RenderableType:
     table.add_column(no_wrap=True, overflow="ellipsis")
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
     for number in range(EVENTS):
-        table.add_row(*(glimpse.events[number] if number < len(glimpse.events) else ("", "")))
+        table.add_row(*map(plain, glimpse.events[number] if number < len(glimpse.events) else ("", "")))
     return table
 
 
@@ -114,7 +115,7 @@ def _rows(glimpse: Glimpse) -> RenderableType:
     shown: list[Sequence[Any]] = [list(row.values()) for row in (*first, *last)]
     for number in range(ROWS):
         values = shown[number] if number < len(shown) else [""] * len(columns)
-        table.add_row(*("" if value is None else str(value) for value in values))
+        table.add_row(*(plain("" if value is None else value) for value in values))
     return table
 
 

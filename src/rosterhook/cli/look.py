@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
 import apsw
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.table import Table
+from rich.text import Text
 
-from rosterhook.cli.common import AsJson, ConfigPath, Stores, iso, load, out, print_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, Stores, iso, load, out, plain, print_json, to_json, with_stores
 from rosterhook.errors import RosterhookError
 from rosterhook.model import ORG, now_ms
 from rosterhook.okta import events as okta_events
@@ -23,7 +24,17 @@ PAGE = 500
 NEWEST = 50
 FOLLOW_SECONDS = 0.5
 
-Limit = Annotated[int | None, Parameter(help="At most so many. Default: 50 in a terminal, all of them with --json.")]
+MOST = 2**63 - 1  # the largest number that SQLite takes
+
+Limit = Annotated[
+    int | None,
+    Parameter(
+        validator=validators.Number(gte=0, lte=MOST),
+        help="At most so many. Default: 50 in a terminal, all of them with --json.",
+    ),
+]
+#: The sequence number of an event, and the event as it is shown.
+Numbered = tuple[int, dict[str, Any]]
 
 
 def status(*, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -49,7 +60,7 @@ def users(*, config: ConfigPath = None, as_json: AsJson = False, limit: Limit = 
         async for row in pages:
             kept = row["rosterhook"]
             login = (row.get("profile") or {}).get("login", "")
-            table.add_row(row["id"], row.get("status", ""), login, str(kept["version"]), kept["changed"])
+            _add(table, row["id"], row.get("status", ""), login, kept["version"], kept["changed"])
         out.print(table)
 
     with_stores(load(config), work)
@@ -67,17 +78,13 @@ def events(
 
     async def work(stores: Stores) -> None:
         count = limit if limit is not None else (None if as_json and not follow else NEWEST)
-        newest = await stores.state.read(lambda db: _newest_events(db, user, count))
+        newest, last = await stores.state.read(lambda db: _newest_events(db, user, count))
         if as_json and not follow:
             print_json([shown for _, shown in newest])
             return
         _print_events(newest, as_json)
-        while follow:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            last = newest[-1][0] if newest else 0
-            more = await stores.state.read(lambda db, last=last: _events_after(db, user, last))  # type: ignore[misc]
-            _print_events(more, as_json)
-            newest = more or newest
+        if follow:
+            await _follow(stores.state, user, last, as_json)
 
     with_stores(load(config), work)
 
@@ -112,17 +119,27 @@ async def _user_pages(state: Database, limit: int | None) -> AsyncIterator[dict[
         left = left - len(page) if page else 0
 
 
-def _newest_events(db: apsw.Connection, user: str | None, limit: int | None) -> list[tuple[int, dict[str, Any]]]:
+def _newest_events(db: apsw.Connection, user: str | None, limit: int | None) -> tuple[list[Numbered], int]:
+    """The newest events, and after which number those begin that are newer than all there are now."""
     values = {"org": ORG, "user": user, "limit": -1 if limit is None else limit}
-    return [_shown(row) for row in reversed(rows(db, "newest_events", values))]
+    last = rows(db, "newest_events", {"org": ORG, "user": None, "limit": 1})
+    return [_shown(row) for row in reversed(rows(db, "newest_events", values))], last[0][0] if last else 0
 
 
-def _events_after(db: apsw.Connection, user: str | None, after: int) -> list[tuple[int, dict[str, Any]]]:
+async def _follow(state: Database, user: str | None, after: int, as_json: bool) -> None:
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        more = await state.read(lambda db, after=after: _events_after(db, user, after))  # type: ignore[misc]
+        _print_events(more, as_json)
+        after = more[-1][0] if more else after
+
+
+def _events_after(db: apsw.Connection, user: str | None, after: int) -> list[Numbered]:
     values = {"org": ORG, "user": user, "after": after, "limit": PAGE}
     return [_shown(row) for row in rows(db, "events_after", values)]
 
 
-def _shown(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]]:
+def _shown(row: tuple[Any, ...]) -> Numbered:
     seq, uuid, event_type, published_ms, outcome, source, hook_arrivals, log_arrivals, received_ms, problem, body = row
     return seq, {
         "uuid": uuid,
@@ -137,14 +154,15 @@ def _shown(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]]:
     }
 
 
-def _print_events(found: Iterable[tuple[int, dict[str, Any]]], as_json: bool) -> None:
+def _print_events(found: Iterable[Numbered], as_json: bool) -> None:
     for _, event in found:
         if as_json:
-            out.out(json.dumps(event, ensure_ascii=False), highlight=False)
+            out.out(to_json(event), highlight=False)
             continue
         when = (event["published"] or event["received"] or "")[:19].replace("T", " ")
         told = event["problem"] or ", ".join(event["users"])
-        out.print(f"[dim]{when}[/]  {event['type'] or '?':<40} {event['outcome']:<8} {told}", soft_wrap=True)
+        rest = f"  {event['type'] or '?':<40} {event['outcome']:<8} {told}"
+        out.print(Text.assemble((when, "dim"), plain(rest)), soft_wrap=True)
 
 
 def _parked(db: apsw.Connection) -> dict[str, list[dict[str, Any]]]:
@@ -190,17 +208,17 @@ def _print_parked(found: dict[str, list[dict[str, Any]]]) -> None:
     if found["deliveries"]:
         table = _table("No.", "Received", "Reason", title="In quarantine: deliveries that were not understood")
         for one in found["deliveries"]:
-            table.add_row(str(one["id"]), one["received"], one["reason"])
+            _add(table, one["id"], one["received"], one["reason"])
         out.print(table)
     if found["reads"]:
         table = _table("User", "Tries", "Reason", title="Parked: cannot be read from Okta")
         for one in found["reads"]:
-            table.add_row(one["user"], str(one["attempts"]), one["reason"])
+            _add(table, one["user"], one["attempts"], one["reason"])
         out.print(table)
     if found["writes"]:
         table = _table("Target", "User", "Reason", title="Parked: cannot be written")
         for one in found["writes"]:
-            table.add_row(one["target"], one["user"], one["reason"])
+            _add(table, one["target"], one["user"], one["reason"])
         out.print(table)
     out.print("Mend the cause, then: [bold]rosterhook replay --parked[/] or [bold]--quarantined[/]")
 
@@ -208,8 +226,8 @@ def _print_parked(found: dict[str, list[dict[str, Any]]]) -> None:
 def _print_status(found: Status) -> None:
     lag, okta, people = found["lag_seconds"], found["okta"], found["users"]
     facts = {
-        "Worker": "running" if found["worker"]["running"] else "[red]not running[/]",
-        "Okta": f"[red]{okta['error']}[/]" if okta["error"] else _mode(okta["mode"]),
+        "Worker": "running" if found["worker"]["running"] else plain("not running", "red"),
+        "Okta": plain(okta["error"], "red") if okta["error"] else _mode(okta["mode"]),
         "Deliveries": "{received:,} received, {waiting:,} waiting, {quarantined:,} in quarantine".format(
             **found["deliveries"]
         ),
@@ -220,12 +238,12 @@ def _print_status(found: Status) -> None:
     }
     grid = Table.grid(padding=(0, 2))
     for name, fact in facts.items():
-        grid.add_row(f"[bold]{name}[/]", fact)
+        _add(grid, plain(name, "bold"), fact)
     out.print(grid)
     table = _table("Target", "In sync", "Pending", "Parked", "State")
     for target in found["targets"]:
         counts = (f"{target[key]:,}" for key in ("in_sync", "pending", "parked"))
-        table.add_row(target["name"], *counts, f"[red]{target['error']}[/]" if target["error"] else "accepts")
+        _add(table, target["name"], *counts, plain(target["error"], "red") if target["error"] else "accepts")
     out.print(table)
 
 
@@ -242,3 +260,7 @@ def _table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _add(table: Table, *values: object) -> None:
+    table.add_row(*(value if isinstance(value, Text) else plain(value) for value in values))

@@ -49,10 +49,21 @@ def worker(*, config: ConfigPath = None, supervised: Watched = False) -> None:
 
 def announce(config: Config) -> None:
     """Say where to look. A token that is generated now is shown this once, as a link."""
-    address = f"http://{config.server.host}:{config.server.port}"
     new = config.server.admin_token is None and not token_path(config).exists() and not config.server.open
     if new:
-        out.print(f"Open {address}/?token={admin_token(config)}", soft_wrap=True)
+        _say(f"Open {_page(config)}?token={admin_token(config)}")
     elif config.server.admin_token is None and not config.server.open:
-        out.print(f"Open {address}/?token=... with the token in {token_path(config)}", soft_wrap=True)
-    out.print(f"Point Okta's event hook at https://<your host>{config.hook.path}", soft_wrap=True)
+        _say(f"Open {_page(config)}?token=... with the token in {token_path(config)}")
+    if not config.server.port:
+        _say("The port is any free one: the log line web.listening tells it.")
+    _say(f"Point Okta's event hook at https://<your host>{config.hook.path}")
+
+
+def _page(config: Config) -> str:
+    host = config.server.host
+    # Port 0 is not where it listens: which one that is, only the web process will know.
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port or '<port>'}/"
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)

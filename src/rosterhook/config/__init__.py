@@ -72,6 +72,13 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
+def _origin(parts: SplitResult) -> str:
+    """Scheme, host and port in the one spelling: two spellings would look like two orgs."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{host}" if parts.port in (None, usual) else f"{parts.scheme}://{host}:{parts.port}"
+
+
 class ServerConfig(Section):
     """Where the web process listens, and who may look."""
 
@@ -117,10 +124,10 @@ class OktaConfig(Section):
         if not parts.hostname or parts.username or parts.password:
             raise ValueError("must be https:// and a host, and nothing else")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError(f'has a path: give the org alone, "{parts.scheme}://{parts.netloc}"')
+            raise ValueError(f'has a path: give the org alone, "{_origin(parts)}"')
         if re.search(r"-admin\.(okta|oktapreview|okta-emea|okta-gov)\.com$", parts.hostname):
             raise ValueError(f'"{parts.hostname}" is the address of the Admin Console: leave out "-admin"')
-        return f"{parts.scheme}://{parts.netloc}"
+        return _origin(parts)
 
     @model_validator(mode="after")
     def _token_needs_an_org(self) -> Self:
