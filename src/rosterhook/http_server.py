@@ -62,6 +62,12 @@ def listening(server: ServerConfig) -> Iterator[socket.socket]:
         yield listener
 
 
+def address_of(listener: socket.socket) -> str:
+    """The address as a URL, with the real port, and brackets around an IPv6 host."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Hangs up on who sends too much, or waits too long, before the head of a request is complete."""
 

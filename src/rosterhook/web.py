@@ -17,7 +17,7 @@ from rosterhook.api import Api
 from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
-from rosterhook.http_server import listening, server_for
+from rosterhook.http_server import address_of, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
@@ -99,8 +99,7 @@ async def run_web(config: Config, stop: asyncio.Event) -> None:
             # of 80 ms under load.
             gc.collect()
             gc.freeze()
-            host, port = listener.getsockname()[:2]
-            log.info("web.listening", url=f"http://{host}:{port}", hook=config.hook.path)
+            log.info("web.listening", url=address_of(listener), hook=config.hook.path)
             await _serve(server, listener, Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS), stop)
     log.info("web.stopped")
 
