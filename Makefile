@@ -27,7 +27,7 @@ run: setup ## The service, with rosterhook.toml or .env of this folder
 test: setup ## Every test; those whose server is not installed are skipped with a reason
 	$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## Format, lint, types, import rules, file sizes, documentation
+check: setup ## Format, lint, types, import rules, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from rosterhook.http_server import BACKLOG, DRAIN_SECONDS
+from rosterhook.http_server import BACKLOG, settings
 from rosterhook.service import run_until_signal
 
 
@@ -23,19 +23,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 async def serve(stop: asyncio.Event) -> None:
     """Serve until told to stop, with the settings of `rosterhook.http_server`."""
-    config = uvicorn.Config(
-        answer,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(settings(answer, http="httptools"))
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopping = asyncio.create_task(stop.wait())

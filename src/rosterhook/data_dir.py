@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
@@ -33,25 +34,28 @@ def refuse_demo(data_dir: Path) -> None:
         )
 
 
-@contextmanager
-def only_one(data_dir: Path, kind: str) -> Iterator[None]:
+@asynccontextmanager
+async def only_one(data_dir: Path, kind: str) -> AsyncIterator[None]:
     """Hold the lock of `kind` ("web", "worker"); the system frees it when the process ends, however it ends.
 
     Raises:
         StoreError: another process has it.
     """
     path = data_dir / f"{kind}.lock"
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise StoreError(f"Cannot use {path}: {error.strerror}.", hint="Check data_dir.") from None
-    with file:
-        _acquire(file, path, time.monotonic() + WAIT_SECONDS)
+    with _open(path) as file:
+        await _acquire(file, path, time.monotonic() + WAIT_SECONDS)
         yield
 
 
-def _acquire(file: IO[str], path: Path, deadline: float) -> None:
+def _open(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path.open("a")
+    except OSError as error:
+        raise StoreError(f"Cannot use {path}: {error.strerror}.", hint="Check data_dir.") from None
+
+
+async def _acquire(file: IO[str], path: Path, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,6 +65,6 @@ def _acquire(file: IO[str], path: Path, deadline: float) -> None:
                     f"Another process works with {path.parent} ({path.name} is taken).",
                     hint="Stop it, or give this one another data_dir.",
                 ) from None
-            time.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         else:
             return

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,20 +27,22 @@ MAX_CONNECTIONS = 1000
 
 def server_for(app: ASGIApp) -> uvicorn.Server:
     """A server that leaves the signals, and the listening socket, to the process."""
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
+    return _Server(settings(app, http=BoundedProtocol, limit_concurrency=MAX_CONNECTIONS))
+
+
+def settings(app: ASGIApp, **others: Any) -> uvicorn.Config:
+    """uvicorn's settings; the benchmark's bare server shares them."""
+    return uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        **others,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -24,7 +24,8 @@ from rosterhook.loops import Loop
 from rosterhook.model import now_ms
 from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
-from rosterhook.targets.registry import build_target
+from rosterhook.stores import opened_stores
+from rosterhook.targets.registry import opened_targets
 
 PRUNE_SECONDS = 600.0
 DAY_MS = 24 * 3600 * 1000
@@ -78,16 +79,12 @@ async def opened(config: Config) -> AsyncIterator[Web]:
         StoreError: data_dir cannot be used, or another web process has it.
     """
     require_secret(config)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(only_one(config.data_dir, "web"))
-        inbox = SqliteInbox(config.data_dir)
-        stack.push_async_callback(inbox.close)
-        state = Database(config.data_dir / "state.db", "state")
-        stack.push_async_callback(state.close)
-        targets = [build_target(each) for each in config.targets]
-        for target in targets:
-            stack.push_async_callback(target.aclose)
-        yield Web(config, inbox, state, Api(inbox, state, targets))
+    async with (
+        only_one(config.data_dir, "web"),
+        opened_stores(config.data_dir) as stores,
+        opened_targets(config.targets) as targets,
+    ):
+        yield Web(config, stores.inbox, stores.state, Api(stores.inbox, stores.state, targets))
 
 
 async def run_web(config: Config, stop: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import apsw
@@ -17,7 +17,6 @@ from rosterhook.config import Config, SqlTarget
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.dispatcher import Dispatcher, next_epoch
 from rosterhook.errors import ConfigError
-from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import Intake
 from rosterhook.loops import Loop
 from rosterhook.model import ORG, Clock, now_ms
@@ -29,8 +28,9 @@ from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, OktaSource, UserSource
 from rosterhook.store.database import Database
 from rosterhook.store.queries import run, value
+from rosterhook.stores import Stores, opened_stores
 from rosterhook.targets import Target
-from rosterhook.targets.registry import build_target
+from rosterhook.targets.registry import opened_targets
 
 INBOX_POLL_SECONDS = 0.05
 IDLE_SECONDS = 0.25
@@ -49,8 +49,7 @@ class Worker:
     def __init__(
         self,
         config: Config,
-        inbox: SqliteInbox,
-        state: Database,
+        stores: Stores,
         source: UserSource,
         targets: Sequence[Target],
         epoch: int,
@@ -58,13 +57,13 @@ class Worker:
         clock: Clock,
     ) -> None:
         self._config = config
-        self._state = state
+        self._state = state = stores.state
         self._budget = budget
         self._clock = clock
         names = [target.name for target in targets]
         self._dispatchers = [Dispatcher(state, target, epoch, clock=clock) for target in targets]
         self._resolver = Resolver(state, source, names, on_change=self._ring_dispatchers, clock=clock)
-        intake = Intake(inbox, state, on_due=lambda: self._resolving.ring(), clock=clock)
+        intake = Intake(stores.inbox, state, on_due=lambda: self._resolving.ring(), clock=clock)
         self._resolving = Loop("resolver", self._resolver.step, idle_seconds=IDLE_SECONDS)
         self._dispatching = [
             Loop(f"dispatcher {each.target.name}", each.step, idle_seconds=IDLE_SECONDS) for each in self._dispatchers
@@ -130,20 +129,16 @@ async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Work
         ConfigError: data_dir belongs to another org, or a target cannot be made.
         StoreError: data_dir cannot be used, or another worker has it.
     """
-    async with AsyncExitStack() as stack:
-        if not config.server.open:
-            refuse_demo(config.data_dir)
-        stack.enter_context(only_one(config.data_dir, "worker"))
-        inbox = SqliteInbox(config.data_dir)
-        stack.push_async_callback(inbox.close)
-        state = Database(config.data_dir / "state.db", "state")
-        stack.push_async_callback(state.close)
-        targets = [build_target(each) for each in config.targets]
-        for target in targets:
-            stack.push_async_callback(target.aclose)
-        epoch = await state.write(lambda db: _prepare(db, config, clock()))
-        source, budget = _source(config, state, stack)
-        yield Worker(config, inbox, state, source, targets, epoch, budget, clock)
+    if not config.server.open:
+        refuse_demo(config.data_dir)
+    async with (
+        only_one(config.data_dir, "worker"),
+        opened_stores(config.data_dir) as stores,
+        opened_targets(config.targets) as targets,
+        _source(config, stores.state) as (source, budget),
+    ):
+        epoch = await stores.state.write(lambda db: _prepare(db, config, clock()))
+        yield Worker(config, stores, source, targets, epoch, budget, clock)
 
 
 async def run_worker(config: Config, stop: asyncio.Event) -> None:
@@ -154,7 +149,8 @@ async def run_worker(config: Config, stop: asyncio.Event) -> None:
     log.info("worker.stopped")
 
 
-def _source(config: Config, state: Database, stack: AsyncExitStack) -> tuple[UserSource, Budget | None]:
+@asynccontextmanager
+async def _source(config: Config, state: Database) -> AsyncIterator[tuple[UserSource, Budget | None]]:
     okta = config.okta
     if okta.org_url is None or okta.token is None:
         log.warning(
@@ -162,11 +158,14 @@ def _source(config: Config, state: Database, stack: AsyncExitStack) -> tuple[Use
             reason="there is no okta.token: users are built from the events alone",
             hint="Set okta.org_url and okta.token for whole profiles.",
         )
-        return EventSource(state), None
+        yield EventSource(state), None
+        return
     budget = Budget(okta.share)
     client = OktaClient(okta.org_url, SswsAuth(okta.token), budget, timeout_seconds=okta.timeout_seconds)
-    stack.push_async_callback(client.aclose)
-    return OktaSource(client, budget), budget
+    try:
+        yield OktaSource(client, budget), budget
+    finally:
+        await client.aclose()
 
 
 def _prepare(db: apsw.Connection, config: Config, now: int) -> int:

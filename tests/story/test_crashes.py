@@ -11,7 +11,7 @@ import pytest
 from harness import Org, Service, free_port, running, wait_until
 
 from rosterhook.config.load import load_config
-from rosterhook.targets.registry import build_target
+from rosterhook.targets.registry import opened_targets
 
 USERS = 2000
 CHANGES = 5000
@@ -42,11 +42,8 @@ def expected_rows(truth: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 async def rows_of(service: Service) -> dict[str, dict[str, Any]]:
     """What the target holds, by user."""
-    target = build_target(load_config(service.config, environ={}, cwd=service.folder).targets[0])
-    try:
-        return {str(row["id"]): dict(row) async for row in target.snapshot()}
-    finally:
-        await target.aclose()
+    async with opened_targets(load_config(service.config, environ={}, cwd=service.folder).targets) as targets:
+        return {str(row["id"]): dict(row) async for row in targets[0].snapshot()}
 
 
 @pytest.mark.parametrize("any_url", ["sqlite_url", "postgres_url", "mariadb_url"], indirect=True)

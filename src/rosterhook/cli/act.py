@@ -7,11 +7,12 @@ from typing import Annotated
 import apsw
 from cyclopts import Parameter
 
-from rosterhook.cli.common import ConfigPath, DryRun, Stores, load, out, with_stores
+from rosterhook.cli.common import ConfigPath, DryRun, load, out, with_stores
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.model import now_ms
 from rosterhook.replay import Order, Replayed, carry_out
+from rosterhook.stores import Stores
 
 
 class _DryRun(Exception):

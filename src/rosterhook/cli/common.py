@@ -7,8 +7,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,9 +20,8 @@ from rich.text import Text
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
 from rosterhook.errors import StoreError
-from rosterhook.inbox import SqliteInbox
 from rosterhook.observe import configure_logging
-from rosterhook.store.database import Database
+from rosterhook.stores import Stores, opened_stores
 
 T = TypeVar("T")
 
@@ -36,14 +34,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 ConfigPath = Annotated[Path | None, Parameter(name="--config", help="Configuration file, if not rosterhook.toml.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", help="Only tell what would be done.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Both stores of a data_dir that a service has made."""
-
-    inbox: SqliteInbox
-    state: Database
 
 
 def load(path: Path | None) -> Config:
@@ -83,12 +73,8 @@ async def stores(config: Config) -> AsyncIterator[Stores]:
             f"There is no store in {config.data_dir.absolute()}.",
             hint="Start `rosterhook serve` first, or check data_dir.",
         )
-    async with AsyncExitStack() as stack:
-        inbox = SqliteInbox(config.data_dir)
-        stack.push_async_callback(inbox.close)
-        state = Database(config.data_dir / "state.db", "state")
-        stack.push_async_callback(state.close)
-        yield Stores(inbox, state)
+    async with opened_stores(config.data_dir) as opened:
+        yield opened
 
 
 def with_stores(config: Config, work: Callable[[Stores], Awaitable[T]]) -> T:

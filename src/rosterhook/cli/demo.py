@@ -15,7 +15,7 @@ import httpx2
 from cyclopts import Parameter
 from rich.live import Live
 
-from rosterhook.cli.common import Stores, out, stores
+from rosterhook.cli.common import out, stores
 from rosterhook.cli.demo_view import EVENTS, Glimpse, line, view
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
@@ -31,8 +31,9 @@ from rosterhook.simulator.traffic import Job
 from rosterhook.simulator.world import Simulator
 from rosterhook.status import read_status
 from rosterhook.store.queries import rows
+from rosterhook.stores import Stores
 from rosterhook.targets import Row
-from rosterhook.targets.registry import build_target
+from rosterhook.targets.registry import opened_targets
 
 #: What a demo leaves in its folder. Where there is anything else, it removes nothing.
 OWN_FILES = re.compile(
@@ -169,11 +170,8 @@ async def _until_up(config: Config, stop: asyncio.Event) -> None:
 async def _look(config: Config, opened: Stores, simulator: Simulator) -> Glimpse:
     names = [target.name for target in config.targets]
     status = await read_status(opened.inbox.database, opened.state, names, now_ms())
-    target = build_target(config.targets[0])
-    try:
-        held: list[Row] = [row async for row in target.snapshot()]
-    finally:
-        await target.aclose()
+    async with opened_targets(config.targets) as targets:
+        held: list[Row] = [row async for row in targets[0].snapshot()]
     return Glimpse(
         status=status,
         rows=held,

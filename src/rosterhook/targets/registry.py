@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
 from rosterhook.config import SqlTarget
 from rosterhook.targets import Target
 from rosterhook.targets.sql import SqlTable
 from rosterhook.targets.tutorial import TutorialTable
+
+
+@asynccontextmanager
+async def opened_targets(configs: Sequence[SqlTarget]) -> AsyncIterator[list[Target]]:
+    """The targets in the order of the configuration, closed at the end.
+
+    Raises:
+        ConfigError: one of them cannot work, whatever it answers.
+    """
+    async with AsyncExitStack() as stack:
+        targets = []
+        for config in configs:
+            target = build_target(config)
+            stack.push_async_callback(target.aclose)
+            targets.append(target)
+        yield targets
 
 
 def build_target(config: SqlTarget) -> Target:
