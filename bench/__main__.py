@@ -51,7 +51,7 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[Path], Iterator[F
     quick = options.quick
     deliveries = options.deliveries or (50_000 if quick else 1_000_000)
     return {
-        "accept": lambda folder: accept(folder, rounds=3, seconds=2 if quick else 5),
+        "accept": lambda folder: accept(folder, rounds=3 if quick else 7, seconds=2 if quick else 4),
         "memory": lambda folder: memory(folder, deliveries=deliveries, worker_seconds=30 if quick else 600),
         "lag": lambda folder: lag(folder, seconds=10 if quick else 30),
         "throughput": lambda folder: throughput(folder, events=4_000 if quick else 20_000),

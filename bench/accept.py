@@ -19,7 +19,7 @@ STEP_SECONDS = 60.0
 
 
 def accept(folder: Path, *, rounds: int, seconds: float) -> Iterator[Finding]:
-    """Both servers in turn, so that what else the machine does hits both; the ratio is that of the medians."""
+    """Both servers in turn; the ratio is the median of each pair's, so that what else the machine does hits both."""
     config = configure(folder)
     bare: list[Met] = []
     durable: list[Met] = []
@@ -28,7 +28,7 @@ def accept(folder: Path, *, rounds: int, seconds: float) -> Iterator[Finding]:
             tell(f"accept: round {number + 1} of {rounds}")
             bare.append(load(ceiling, folder, seconds=seconds, first=number * 10_000_000))
             durable.append(load(web, folder, seconds=seconds, first=number * 10_000_000))
-    ratio = median(met.per_second for met in durable) / median(met.per_second for met in bare)
+    ratio = median(one.per_second / other.per_second for one, other in zip(durable, bare, strict=True))
     yield _rate("bare uvicorn, no storage", bare)
     yield _rate("durable deliveries", durable)
     yield Finding(
