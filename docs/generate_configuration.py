@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from rosterhook.config import DEFAULT_COLUMNS, Config
@@ -167,7 +167,8 @@ def _heading(section: str) -> str:
 
 
 def _doc(section: str) -> str:
-    models = [model for model in _leaves(Config.model_fields[section].annotation) if model.__doc__]
+    leaves = _leaves(Config.model_fields[section].annotation)
+    models = [leaf for leaf in leaves if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
     docs = dict.fromkeys(" ".join((model.__doc__ or "").split()) for model in models)
     return "\n".join(docs)
 

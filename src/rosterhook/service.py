@@ -104,7 +104,10 @@ class Supervised:
         stopping.cancel()
         if not ended.done():
             await self._end(process, ended)
-        return await ended
+        code = await ended
+        if process.stdin is not None:
+            process.stdin.close()  # the pipe outlives the process, and the transport with it
+        return code
 
     async def _start(self) -> asyncio.subprocess.Process:
         # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends all in order.
