@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,11 @@ async def test_doubles_are_listed_and_merged(express_url: str) -> None:
         assert [row["id"] for row in await rows(target)] == [1, 2, 3, 6, 7]
         await target.deliver([change_of("u1", firstName="Grace")])
         assert (await rows(target))[1]["firstName"] == "Grace"
-    with pytest.raises(sqlite3.IntegrityError):
-        sqlite3.connect(express_url.removeprefix("sqlite:///")).execute(INSERT, ("x", "x", "x", "x", "u1"))
+    with (
+        closing(sqlite3.connect(express_url.removeprefix("sqlite:///"))) as other,
+        pytest.raises(sqlite3.IntegrityError),
+    ):
+        other.execute(INSERT, ("x", "x", "x", "x", "u1"))
 
 
 async def test_a_merge_that_fails_removes_nothing(express_url: str) -> None:
