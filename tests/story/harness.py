@@ -101,6 +101,11 @@ class Org:
         answer.raise_for_status()
         return answer.json()
 
+    def hears(self) -> bool:
+        """The hook is verified: from now on every event is delivered."""
+        answer = self.client.get("/_sim/hook")
+        return answer.status_code == 200 and answer.json()["verificationStatus"] == "VERIFIED"
+
     def quiet(self) -> bool:
         """All changes are made and all deliveries are settled."""
         traffic = self.ask("traffic")

@@ -59,7 +59,7 @@ async def test_target_equals_the_org_after_crashes(tmp_path: Path, any_url: str)
         org.ask("faults", duplicate=0.1, reorder=0.1)
         with running(service):
             # Nobody hears of what happens before the org has verified the hook.
-            wait_until(lambda: org.client.get("/_sim/hook").status_code == 200, 60, lambda: service.output[-2000:])
+            wait_until(org.hears, 60, lambda: service.output[-2000:])
             _live_through_kills(org, service)
             wait_until(org.quiet, 120, lambda: f"{org.ask('traffic')} {service.output[-2000:]}")
             wait_until(service.settled, SETTLE_SECONDS, lambda: f"{service.status()} {service.output[-2000:]}")
