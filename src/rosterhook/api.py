@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import apsw
@@ -21,7 +20,7 @@ from starlette.routing import Route
 from rosterhook.console.home import asset, home
 from rosterhook.errors import RosterhookError, StoreError
 from rosterhook.inbox import SqliteInbox
-from rosterhook.model import ORG, Clock, now_ms
+from rosterhook.model import ORG, Clock, iso, now_ms
 from rosterhook.observe import REGISTRY
 from rosterhook.status import Status, read_health, read_status
 from rosterhook.store.database import Database
@@ -140,7 +139,7 @@ def _users(db: apsw.Connection, values: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             **json.loads(body),
-            "rosterhook": {"version": version, "changed": _iso(changed_ms), "deleted": _iso(deleted_ms)},
+            "rosterhook": {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)},
         }
         for _, version, _, body, changed_ms, deleted_ms in rows(db, "list_users", values)
     ]
@@ -150,12 +149,6 @@ def _limit(text: str) -> int:
     if len(text) > 4 or not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise HTTPException(400, "limit is a number from 1 to 1000")
     return int(text)
-
-
-def _iso(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def _failed(_request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 #: One service serves one org today; every stored key carries it, so that several are an addition.
@@ -44,6 +45,13 @@ class Delivery(NamedTuple):
     body: bytes
     fault: str | None = None
     seq: int = 0
+
+
+def iso(at_ms: int | None) -> str | None:
+    """A time as Okta writes it, such as 2026-01-02T03:04:05.678Z; None for none."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

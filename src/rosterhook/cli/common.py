@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
@@ -100,10 +99,3 @@ def to_json(value: Any, indent: int | None = None) -> str:
 def plain(value: object, style: str = "") -> Text:
     """A value to print as it is: no markup of ours, and no control character that a terminal would obey."""
     return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value)), style)
-
-
-def iso(at_ms: int | None) -> str | None:
-    """A time for programs; None for none."""
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,9 +12,9 @@ from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
-from rosterhook.cli.common import AsJson, ConfigPath, iso, load, out, plain, print_json, to_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, load, out, plain, print_json, to_json, with_stores
 from rosterhook.errors import RosterhookError
-from rosterhook.model import ORG, now_ms
+from rosterhook.model import ORG, iso, now_ms
 from rosterhook.okta import events as okta_events
 from rosterhook.status import Status, read_status
 from rosterhook.store.database import Database
