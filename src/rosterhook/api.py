@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from rosterhook.console.home import asset, home
+from rosterhook.directory import shown
 from rosterhook.errors import RosterhookError, StoreError
 from rosterhook.inbox import SqliteInbox
-from rosterhook.model import ORG, Clock, iso, now_ms
+from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.observe import REGISTRY
 from rosterhook.status import Status, read_health, read_status
 from rosterhook.store.database import Database
@@ -136,13 +137,7 @@ async def _json_array(first: Row | None, others: AsyncIterator[Row]) -> AsyncIte
 
 
 def _users(db: apsw.Connection, values: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            **json.loads(body),
-            "rosterhook": {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)},
-        }
-        for _, version, _, body, changed_ms, deleted_ms in rows(db, "list_users", values)
-    ]
+    return [shown(row) for row in rows(db, "list_users", values)]
 
 
 def _limit(text: str) -> int:

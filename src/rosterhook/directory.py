@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from rosterhook.model import DELETED, ORG, Attributes
+from rosterhook.model import DELETED, ORG, Attributes, iso
 from rosterhook.okta.events import parse_stamp
 from rosterhook.store.queries import rows, run, run_many, value
 
@@ -68,6 +68,15 @@ def find(db: apsw.Connection, user_id: str) -> Held | None:
         return None
     version, held_digest, body, updated_ms, deleted_ms = found[0]
     return Held(version, held_digest, json.loads(body), updated_ms, deleted_ms)
+
+
+def shown(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A row of `list_users` as the API and the command line show it: the user, and what rosterhook knows of it."""
+    _, version, _, body, changed_ms, deleted_ms = row
+    return {
+        **json.loads(body),
+        "rosterhook": {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)},
+    }
 
 
 def record(

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rosterhook.cli.common import AsJson, ConfigPath, load, out, plain, print_json, to_json, with_stores
+from rosterhook.directory import shown
 from rosterhook.errors import RosterhookError
 from rosterhook.model import ORG, iso, now_ms
 from rosterhook.okta import events as okta_events
@@ -113,10 +114,9 @@ async def _user_pages(state: Database, limit: int | None) -> AsyncIterator[dict[
     while left > 0:
         values = {"org": ORG, "after": after, "limit": int(min(PAGE, left))}
         page = await state.read(lambda db, values=values: rows(db, "list_users", values))  # type: ignore[misc]
-        for user_id, version, _, body, changed_ms, deleted_ms in page:
-            after = user_id
-            kept = {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)}
-            yield {**json.loads(body), "rosterhook": kept}
+        for row in page:
+            after = row[0]
+            yield shown(row)
         left = left - len(page) if page else 0
 
 
