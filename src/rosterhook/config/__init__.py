@@ -79,6 +79,22 @@ def _origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{host}" if parts.port in (None, usual) else f"{parts.scheme}://{host}:{parts.port}"
 
 
+def public_url(url: str) -> str:
+    """The address of a hook, if Okta would call it: https, no white space, at most 1,024 characters.
+
+    Raises:
+        ValueError: Okta would refuse it (its guide on event hooks).
+    """
+    parts = _split(url)
+    if parts.scheme != "https":
+        raise ValueError("must start with https://: Okta calls nothing else")
+    if not parts.hostname or parts.username or parts.password or parts.fragment or re.search(r"\s", url.strip()):
+        raise ValueError("must be https://, a host and a path")
+    if len(url) > 1024:
+        raise ValueError("is longer than 1,024 characters, which Okta refuses")
+    return url.strip()
+
+
 class ServerConfig(Section):
     """Where the web process listens, and who may look."""
 
@@ -149,7 +165,16 @@ class HookConfig(Section):
     secrets: tuple[SecretStr, ...] = Field((), description="Several valid secrets, while one is replaced.")
     secrets_file: Path | None = Field(None, description="File that holds `secrets`, one a line.")
     header: str = Field("Authorization", pattern=r"^[A-Za-z0-9-]+$", description="Name of the header with the secret.")
+    url: str | None = Field(
+        None, description='Public address that Okta calls, such as "https://hooks.example.com/okta/events".'
+    )
+    name: str = Field("rosterhook", min_length=1, max_length=255, description="Name of the hook in Okta.")
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="A larger delivery is answered 413.")
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one_that_okta_calls(cls, value: str | None) -> str | None:
+        return None if value is None else public_url(value)
 
     @model_validator(mode="after")
     def _secrets_are_not_empty(self) -> Self:
