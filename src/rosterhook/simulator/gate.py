@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
-from rosterhook.simulator.api import PATHS, Call, Handler
+from rosterhook.simulator.api import PATHS
+from rosterhook.simulator.api.call import Action, Call
 from rosterhook.simulator.errors import OktaError
 from rosterhook.simulator.events import new_id
 from rosterhook.simulator.limits import Allowance
@@ -25,17 +26,17 @@ class Gate:
 
     async def answer(self, request: Request) -> Response:
         """One call, from its arrival to its headers."""
-        handler, bucket, args = _route(request)
+        action, args = _route(request)
         await self._take_time()
-        allowance = self._spend(bucket)
+        allowance = self._spend(action.bucket)
         try:
             self._admit(request, allowance)
-            response = await handler(Call(self._simulator, request, base_url(self._simulator, request), args))
+            response = await action.handler(Call(self._simulator, request, base_url(self._simulator, request), args))
         except OktaError as error:
             error_id = new_id(self._simulator.rng, "oae", 22)
             response = JSONResponse(error.body(error_id), error.status)
         self._sign(response, allowance)
-        self._simulator.calls_by_bucket[bucket] += 1
+        self._simulator.calls_by_bucket[action.bucket] += 1
         self._simulator.calls_by_status[str(response.status_code)] += 1
         return response
 
@@ -74,15 +75,14 @@ def base_url(simulator: Simulator, request: Request) -> str:
     return simulator.url or str(request.base_url).rstrip("/")
 
 
-def _route(request: Request) -> tuple[Handler, str, tuple[str, ...]]:
+def _route(request: Request) -> tuple[Action, tuple[str, ...]]:
     # Starlette has decoded the path already; a login with a slash can only be asked for by id, as in Okta.
     path = request.path_params["path"]
     for known in PATHS:
         match = known.pattern.fullmatch(path)
         if match is not None:
-            handler, bucket = known.methods.get(request.method, (_no_method, "other"))
-            return handler, bucket, match.groups()
-    return _no_path, "other", ()
+            return known.methods.get(request.method, _NO_METHOD), match.groups()
+    return _NO_PATH, ()
 
 
 async def _no_path(_call: Call) -> Response:
@@ -91,3 +91,6 @@ async def _no_path(_call: Call) -> Response:
 
 async def _no_method(_call: Call) -> Response:
     raise errors.bad_method()
+
+
+_NO_PATH, _NO_METHOD = Action(_no_path, "other", ""), Action(_no_method, "other", "")

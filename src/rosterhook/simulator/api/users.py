@@ -1,45 +1,25 @@
-"""Okta's users API: what each path does. How every call is guarded is in `gate.py`."""
+"""Okta's users API."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-import zlib
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
+from rosterhook.simulator.api.call import Action, Call, Path, limit_of, link_headers
 from rosterhook.simulator.bodies import json_object
 from rosterhook.simulator.events import new_id
 from rosterhook.simulator.lifecycle import STEPS
 from rosterhook.simulator.query import Query, parse_filter, parse_search
-from rosterhook.simulator.world import Simulator, shown
+from rosterhook.simulator.world import shown
 
 PAGE = 200
 Q_PAGE = 10
-
-
-class Call(NamedTuple):
-    """One API call: where it came in, and what its path named."""
-
-    simulator: Simulator
-    request: Request
-    base_url: str
-    args: tuple[str, ...]
-
-    def user_answer(self, user: dict[str, Any]) -> Response:
-        """A user, with the ETag that a single one has."""
-        response = JSONResponse(shown(user, self.base_url))
-        response.headers["ETag"] = f'W/"{zlib.crc32(bytes(response.body)):08x}"'
-        return response
-
-
-Handler = Callable[[Call], Awaitable[Response]]
+READ, MANAGE = "okta.users.read", "okta.users.manage"
 
 
 async def create_user(call: Call) -> Response:
@@ -87,10 +67,10 @@ async def list_users(call: Call) -> Response:
     """GET /users, with filter, search or q. Only the first page of q exists."""
     params = call.request.query_params
     if "q" in params:
-        limit = _limit(params.get("limit"), Q_PAGE)
+        limit = limit_of(params.get("limit"), Q_PAGE, PAGE)
         users, last = call.simulator.org.page(_prefix(params["q"]), -1, limit, indexed=False)[0], None
     else:
-        limit = _limit(params.get("limit"), PAGE)
+        limit = limit_of(params.get("limit"), PAGE, PAGE)
         query = _query(params.get("filter"), params.get("search"))
         after = _place(params.get("after"))
         users, last = call.simulator.org.page(query, after, limit, indexed="search" in params)
@@ -100,25 +80,18 @@ async def list_users(call: Call) -> Response:
     return response
 
 
-class Path(NamedTuple):
-    """A path of the API, what each method does there, and the bucket that the call is counted in."""
-
-    pattern: re.Pattern[str]
-    methods: dict[str, tuple[Handler, str]]
-
-
 PATHS = (
-    Path(re.compile("users"), {"GET": (list_users, "users"), "POST": (create_user, "users")}),
+    Path(re.compile("users"), {"GET": Action(list_users, "users", READ), "POST": Action(create_user, "users", MANAGE)}),
     Path(
         re.compile("users/([^/]+)"),
         {
-            "GET": (get_user, "user"),
-            "POST": (update_user, "user_write"),
-            "PUT": (replace_user, "user_write"),
-            "DELETE": (delete_user, "user_write"),
+            "GET": Action(get_user, "user", READ),
+            "POST": Action(update_user, "user_write", MANAGE),
+            "PUT": Action(replace_user, "user_write", MANAGE),
+            "DELETE": Action(delete_user, "user_write", MANAGE),
         },
     ),
-    Path(re.compile("users/([^/]+)/lifecycle/([^/]+)"), {"POST": (step, "lifecycle")}),
+    Path(re.compile("users/([^/]+)/lifecycle/([^/]+)"), {"POST": Action(step, "lifecycle", MANAGE)}),
 )
 
 
@@ -171,22 +144,11 @@ def _prefix(text: str) -> Query:
     return Query(matches)
 
 
-def _limit(text: str | None, most: int) -> int:
-    if text is None:
-        return most
-    if not text.isdecimal() or int(text) < 1:
-        raise errors.invalid("limit", "limit: must be a positive number")
-    return min(int(text), PAGE)
-
-
 def _links(call: Call, limit: int, last: int | None) -> list[str]:
-    """`self` and `next` as header values of their own, in the recorded order of parameters."""
     params = call.request.query_params
     asked = [("limit", str(limit)), *((key, params[key]) for key in ("filter", "search", "q") if key in params)]
-    here = [("after", params["after"])] if "after" in params else []
-    pages = {"self": here} if last is None else {"self": here, "next": [("after", _cursor(last))]}
-    url = f"{call.base_url}/api/v1/users"
-    return [f'<{url}?{urlencode([*after, *asked])}>; rel="{rel}"' for rel, after in pages.items()]
+    following = None if last is None else _cursor(last)
+    return link_headers(f"{call.base_url}/api/v1/users", asked, params.get("after"), following)
 
 
 def _cursor(place: int) -> str:
