@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rosterhook.config import HookConfig
 from rosterhook.errors import StoreError
+from rosterhook.hook_secrets import HookSecrets
 from rosterhook.inbox import Inbox
 from rosterhook.model import Clock, Delivery, now_ms
 from rosterhook.observe import DELIVERIES
@@ -45,26 +46,25 @@ class Receiver:
     """Answers on the hook's paths and hands every other request to `app`.
 
     Args:
-        hook: paths, header, secrets and the largest body.
+        hook: paths, header and the largest body.
+        secrets: which values of the header are valid; None takes deliveries without one (the demo, on loopback).
         inbox: where deliveries go.
         app: the rest of the web application.
-        open: take deliveries without a secret (the demo, on loopback).
     """
 
     def __init__(
         self,
         hook: HookConfig,
+        secrets: HookSecrets | None,
         inbox: Inbox,
         app: ASGIApp,
         *,
-        open: bool = False,
         clock: Clock = now_ms,
     ) -> None:
         self._inbox = inbox
         self._app = app
-        self._open = open
         self._clock = clock
-        self._secrets = hook.accepted()
+        self._secrets = secrets
         self._secret_header = hook.header.lower().encode()
         self._max_body_bytes = hook.max_body_bytes
         paths = {hook.path.rstrip("/") or "/", TUTORIAL_PATH}
@@ -146,12 +146,20 @@ class Receiver:
             message = await receive()
 
     def _knows(self, headers: Headers) -> bool:
-        """Compare the secret in constant time. Two such headers are refused: a proxy may have read the other."""
-        if self._open:
+        """Two such headers are refused: a proxy may have read the other."""
+        if self._secrets is None:
             return True
         given = [value for name, value in headers if name == self._secret_header]
-        matches = [hmac.compare_digest(value, secret) for value in given for secret in self._secrets]
-        return len(given) == 1 and any(matches)
+        if len(given) != 1:
+            return False
+        # A secret that is not known may be that of a rotation, made a moment ago by another process.
+        return self._matches(given[0]) or (self._secrets.refresh() and self._matches(given[0]))
+
+    def _matches(self, given: bytes) -> bool:
+        """In constant time: every valid secret is compared, whichever fits."""
+        assert self._secrets is not None  # noqa: S101 - for the type checker
+        matches = [hmac.compare_digest(given, secret) for secret in self._secrets.valid]
+        return any(matches)
 
     async def _refuse(self, send: Send) -> None:
         DELIVERIES.labels("401").inc()

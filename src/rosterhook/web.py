@@ -17,6 +17,7 @@ from rosterhook.api import Api
 from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
+from rosterhook.hook_secrets import HookSecrets, read_record
 from rosterhook.http_server import address_of, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
@@ -28,6 +29,7 @@ from rosterhook.stores import opened_stores
 from rosterhook.targets.registry import opened_targets
 
 PRUNE_SECONDS = 600.0
+SECRETS_SECONDS = 2.0
 DAY_MS = 24 * 3600 * 1000
 
 log = structlog.get_logger("rosterhook.web")
@@ -42,11 +44,11 @@ def require_secret(config: Config) -> None:
     if config.server.open:
         return
     refuse_demo(config.data_dir)
-    if not config.hook.accepted():
+    if not config.hook.accepted() and not read_record(config.data_dir).own_secrets():
         raise ConfigError(
             "hook.secret is not set: anybody could send events.",
-            hint="Put a long random value into hook.secret (or a file named by hook.secret_file), and the same value"
-            " into the event hook in Okta's Admin Console as the authentication secret.",
+            hint="Run `rosterhook init`, or put a long random value into hook.secret (or a file named by"
+            " hook.secret_file); `rosterhook hook create` then sets it in Okta.",
         )
 
 
@@ -63,7 +65,14 @@ class Web:
         self._retention_ms = int(config.store.retention_days * DAY_MS)
         token = None if config.server.open else admin_token(config)
         guarded: ASGIApp = AdminGuard(api.app, token)
-        self.app: ASGIApp = Receiver(config.hook, inbox, guarded, open=config.server.open)
+        self._secrets = None if config.server.open else HookSecrets(config.hook, config.data_dir)
+        self.app: ASGIApp = Receiver(config.hook, self._secrets, inbox, guarded)
+
+    async def follow_secrets(self) -> bool:
+        """Let a secret go when a rotation has retired it. (A new one is looked for when it comes.)"""
+        if self._secrets is not None:
+            self._secrets.refresh()
+        return False
 
     async def prune(self) -> bool:
         """Forget old deliveries that the worker has taken in. Here, because this process alone writes the inbox."""
@@ -97,16 +106,21 @@ async def run_web(config: Config, stop: asyncio.Event) -> None:
             gc.collect()
             gc.freeze()
             log.info("web.listening", url=address_of(listener), hook=config.hook.path)
-            await _serve(server, listener, Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS), stop)
+            loops = [
+                Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS),
+                Loop("secrets", web.follow_secrets, idle_seconds=SECRETS_SECONDS),
+            ]
+            await _serve(server, listener, loops, stop)
     log.info("web.stopped")
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, pruning: Loop, stop: asyncio.Event) -> None:
+async def _serve(server: uvicorn.Server, listener: socket.socket, loops: list[Loop], stop: asyncio.Event) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    prune = asyncio.create_task(pruning.run())
+    beside = [asyncio.create_task(loop.run(), name=loop.name) for loop in loops]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
-    pruning.stop()
+    for loop in loops:
+        loop.stop()
     stopping.cancel()
-    await asyncio.gather(serving, prune)
+    await asyncio.gather(serving, *beside)

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from rosterhook.config import HookConfig
+from rosterhook.hook_secrets import HookSecrets
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import Intake
 from rosterhook.okta.events import LOG_ONLY, SUBSCRIBED
@@ -68,9 +69,9 @@ LOG_USERS = {
 @pytest.fixture
 async def house(tmp_path: Path):
     """A hook's address over an inbox, and the intake behind it."""
-    inbox = SqliteInbox(tmp_path)
+    hook, inbox = HookConfig(secret="s"), SqliteInbox(tmp_path)
     state = Database(tmp_path / "state.db", "state")
-    receiver = Receiver(HookConfig(secret="s"), inbox, _nowhere)
+    receiver = Receiver(hook, HookSecrets(hook, tmp_path), inbox, _nowhere)
     transport = httpx2.ASGITransport(app=receiver)
     async with httpx2.AsyncClient(transport=transport, base_url="http://hook") as client:
         yield client, Intake(inbox, state), state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from rosterhook import receiver as receiver_module
 from rosterhook.config import HookConfig
 from rosterhook.errors import StoreError
+from rosterhook.hook_secrets import HookSecrets
 from rosterhook.model import Delivery
 from rosterhook.receiver import Receiver
 
 SECRET = "s3cret-of-the-hook"
+#: No record of rotations is there.
+NOWHERE = Path("/nonexistent")
 CHALLENGE = ("x-okta-verification-challenge", "abc-123")
 
 
@@ -61,7 +65,7 @@ async def ask(
 ) -> tuple[int, bytes, dict[str, str]]:
     """Send one request straight into the ASGI callable; return status, body and headers."""
     config = HookConfig(secret=SECRET, **options)
-    receiver = Receiver(config, inbox, inner, clock=lambda: 42)
+    receiver = Receiver(config, HookSecrets(config, NOWHERE), inbox, inner, clock=lambda: 42)
     headers = [("authorization", SECRET)] if headers is None else headers
     sent: list[dict[str, Any]] = []
 
@@ -235,7 +239,7 @@ async def test_open_hook_takes_deliveries_without_a_secret(inbox: ListInbox) -> 
         sent.append(message)
 
     messages = _messages(b"{}")
-    receiver = Receiver(HookConfig(), inbox, inner, open=True)
+    receiver = Receiver(HookConfig(), None, inbox, inner)
     scope = {"type": "http", "method": "POST", "path": "/okta/events", "headers": []}
     await receiver(scope, lambda: anext(messages), send)
     assert sent[0]["status"] == 200

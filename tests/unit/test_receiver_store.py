@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from rosterhook.config import HookConfig
+from rosterhook.hook_secrets import HookSecrets
 from rosterhook.inbox import SqliteInbox
 from rosterhook.receiver import Receiver
 
@@ -17,8 +18,8 @@ from rosterhook.receiver import Receiver
 @pytest.fixture
 async def hook(tmp_path: Path):
     """A real inbox, and a client that posts to the receiver before it."""
-    inbox = SqliteInbox(tmp_path)
-    transport = httpx2.ASGITransport(app=Receiver(HookConfig(secret="s"), inbox, _nowhere))
+    hook, inbox = HookConfig(secret="s"), SqliteInbox(tmp_path)
+    transport = httpx2.ASGITransport(app=Receiver(hook, HookSecrets(hook, tmp_path), inbox, _nowhere))
     async with httpx2.AsyncClient(transport=transport, base_url="http://hook") as client:
         yield inbox, client
     await inbox.close()

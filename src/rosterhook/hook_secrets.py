@@ -1,0 +1,186 @@
+"""Which secrets of the hook are valid: those of the configuration, and those that `rosterhook hook rotate` made.
+
+A rotation cannot write a variable of the environment or a secret that Docker mounted. So it keeps its own secrets in
+`data_dir/hook.json`, and there it also says which of the configured ones are retired.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from rosterhook.config import HookConfig
+from rosterhook.errors import StoreError
+
+log = structlog.get_logger("rosterhook.hook_secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A rotation under way.
+
+    Attributes:
+        secret: the new one.
+        name: of the second hook in Okta, that sends it; the first hook's own name when that one is replaced in place.
+        hook_id: of that hook, once Okta has told it.
+        in_place: there is no second hook: the first one gets the new secret.
+    """
+
+    secret: str = field(repr=False)
+    name: str
+    hook_id: str | None = None
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HookRecord:
+    """What `data_dir/hook.json` holds.
+
+    Attributes:
+        hook_id: Okta's id of the hook.
+        url: its address, as given to `hook create`.
+        secret: the one of the last rotation; None before the first.
+        rotation: the one under way.
+        retired: SHA-256 of each retired secret -> seconds since 1970 from when on it is refused.
+    """
+
+    hook_id: str | None = None
+    url: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    rotation: Rotation | None = None
+    retired: dict[str, float] = field(default_factory=dict)
+
+    def own_secrets(self) -> tuple[str, ...]:
+        """Those that no configuration knows, the one in force first."""
+        both = (self.secret, self.rotation.secret if self.rotation else None)
+        return tuple(secret for secret in both if secret is not None)
+
+
+def record_path(data_dir: Path) -> Path:
+    """Where the record is kept."""
+    return data_dir / "hook.json"
+
+
+def read_record(data_dir: Path) -> HookRecord:
+    """The record; an empty one before the first command that writes it.
+
+    Raises:
+        StoreError: it cannot be read, or is damaged.
+    """
+    path = record_path(data_dir)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=HookRecord)
+    except FileNotFoundError:
+        return HookRecord()
+    except OSError as error:
+        raise StoreError(f"Cannot read {path}: {error.strerror}.", hint="Check data_dir.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # The parser's error may quote what it read, and that is a secret.
+        raise StoreError(
+            f"{path} is damaged.",
+            hint="Restore it from a backup. Or remove it, and run `rosterhook hook repair --secret`: Okta then sends"
+            " the secret of the configuration again.",
+        ) from None
+
+
+def write_record(data_dir: Path, record: HookRecord) -> None:
+    """Put the record in place of the last one, whole and durable, readable by its owner alone.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = record_path(data_dir)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(record)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync_folder(data_dir)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StoreError(f"Cannot write {path}: {error.strerror}.", hint="Check data_dir and its disk.") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def digest_of(secret: str) -> str:
+    """By what a retired secret is known."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def accepted(hook: HookConfig, record: HookRecord, now: float) -> tuple[bytes, ...]:
+    """Every secret that opens the door at `now` (seconds since 1970), as bytes of the header's value."""
+    every = (*hook.accepted(), *(secret.encode() for secret in record.own_secrets()))
+    return tuple(dict.fromkeys(each for each in every if record.retired.get(digest_of(each.decode()), now + 1) > now))
+
+
+def in_force(hook: HookConfig, record: HookRecord) -> str | None:
+    """The secret that Okta shall send: one in the configuration that no rotation has retired is its owner's word,
+    and wins over the last rotation's.
+    """
+    configured = [each.decode() for each in hook.accepted() if digest_of(each.decode()) not in record.retired]
+    return next(iter(configured), record.secret)
+
+
+class HookSecrets:
+    """The secrets that are valid now, followed while other processes rotate them.
+
+    Attributes:
+        valid: as bytes of the header's value.
+
+    Raises:
+        StoreError: the record cannot be read; only from the constructor.
+    """
+
+    def __init__(self, hook: HookConfig, data_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self._hook = hook
+        self._data_dir = data_dir
+        self._clock = clock
+        self._stamp = self._stamp_now()
+        self._record = read_record(data_dir)
+        self.valid: Sequence[bytes] = accepted(hook, self._record, clock())
+
+    def refresh(self) -> bool:
+        """Look whether the record has changed or a secret's time is over; tell whether `valid` is another now."""
+        self._reread()
+        valid = accepted(self._hook, self._record, self._clock())
+        changed, self.valid = valid != self.valid, valid
+        if changed:
+            log.info("hook.secrets", valid=len(valid))
+        return changed
+
+    def _reread(self) -> None:
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._record = read_record(self._data_dir)
+        except StoreError as error:
+            # The secrets that were valid stay so: a damaged file must not lock Okta out.
+            log.error("hook.record_unreadable", error=error.message, hint=error.hint)
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        """It differs after every change: each is a new file."""
+        try:
+            told = record_path(self._data_dir).stat()
+        except OSError:
+            return None
+        return told.st_ino, told.st_mtime_ns
