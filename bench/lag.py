@@ -33,7 +33,7 @@ SETTLE_SECONDS = 30.0
 def lag(folder: Path, *, seconds: float) -> Iterator[Finding]:
     """Steady traffic in a simulated org; a hook, the web process, the worker, a table in SQLite."""
     command = ["rosterhook.simulator", "--users", str(USERS), "--latency-ms", str(LATENCY_MS)]
-    command += ["--batch-seconds", str(BATCH_SECONDS)]
+    command += ["--batch-seconds", str(BATCH_SECONDS), "--principal-share", "1"]
     tell(f"lag: {CHANGES_A_SECOND} changes a second for {seconds:.0f} s")
     with process(command, folder, r"listening on (\S+)") as org:
         config = configure(folder, org_url=org.url)

@@ -2,76 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
-
 import httpx2
 import pytest
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from hook_receiver import SECRET, URL, Receiver, hooked, settled
 
-from rosterhook.simulator import Settings, Simulator, in_process
-
-URL = "http://receiver.test/okta"
-SECRET = "a secret"
-
-
-class Receiver:
-    """A hook's owner: proves itself, keeps what comes, answers from `answers` and then 200."""
-
-    def __init__(self) -> None:
-        self.echo: Callable[[str], object] = lambda challenge: {"verification": challenge}
-        self.answers: list[int | None] = []
-        self.requests: list[tuple[dict[str, str], dict]] = []
-        self.verifications: list[dict[str, str]] = []
-
-    @property
-    def uuids(self) -> list[str]:
-        return [event["uuid"] for event in self.events]
-
-    @property
-    def events(self) -> list[dict]:
-        return [event for _, body in self.requests for event in body["data"]["events"]]
-
-    async def __call__(self, scope, receive, send) -> None:
-        request = Request(scope, receive)
-        headers = dict(request.headers)
-        if request.method == "GET":
-            self.verifications.append(headers)
-            await JSONResponse(self.echo(headers["x-okta-verification-challenge"]))(scope, receive, send)
-            return
-        self.requests.append((headers, json.loads(await request.body())))
-        status = self.answers.pop(0) if self.answers else 200
-        if status is None:
-            await asyncio.Event().wait()
-        await Response(status_code=status or 200)(scope, receive, send)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for a condition that other tasks bring about."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
-
-
-@contextlib.asynccontextmanager
-async def hooked(**settings: object) -> AsyncIterator[tuple[Simulator, httpx2.AsyncClient, Receiver]]:
-    """A simulator whose hook is verified."""
-    receiver = Receiver()
-    chosen = {"batch_seconds": 0.01, "hook_timeout_seconds": 0.5, "hook_retry_seconds": 0.0, "users": 5, **settings}
-    transport = httpx2.ASGITransport(receiver)
-    async with in_process(Settings(**chosen), hook_transport=transport) as (simulator, okta):
-        answer = await okta.post("/_sim/hook", json={"url": URL, "secret": SECRET})
-        assert answer.status_code == 200, answer.text
-        yield simulator, okta, receiver
-
-
-async def settled(simulator: Simulator) -> dict[str, int]:
-    """Wait until every event was delivered or given up."""
-    await until(lambda: not simulator.busy and not simulator.deliverer.pending)
-    return simulator.deliverer.as_json()
+from rosterhook.simulator import Settings, in_process
 
 
 async def test_a_hook_proves_itself_before_it_gets_anything():
@@ -104,8 +39,20 @@ async def test_a_hook_that_cannot_prove_itself_gets_nothing(echo):
         assert len(receiver.verifications) == 2
         assert (await okta.get("/_sim/hook")).json()["verificationStatus"] == "UNVERIFIED"
         simulator.create_users(1)
-        assert simulator.deliverer.pending == 0
+        assert simulator.hooks.pending == 0
     assert receiver.requests == []
+
+
+async def test_a_hook_is_one_of_the_orgs_and_stays_the_same_one():
+    """Set again it keeps its id, but has to prove itself again; Okta's API shows it among the others."""
+    async with hooked() as (_, okta, receiver):
+        before = (await okta.get("/_sim/hook")).json()
+        receiver.echo = lambda _: {}
+        assert (await okta.post("/_sim/hook", json={"url": URL, "secret": SECRET})).status_code == 400
+        after = (await okta.get("/_sim/hook")).json()
+        [listed] = (await okta.get("/api/v1/eventHooks")).json()
+    assert (before["verificationStatus"], after["verificationStatus"]) == ("VERIFIED", "UNVERIFIED")
+    assert (listed["id"], listed["verificationStatus"]) == (before["id"], "UNVERIFIED")
 
 
 async def test_a_hook_of_the_settings_is_asked_until_it_answers():
@@ -207,14 +154,11 @@ async def test_a_patient_hook_is_tried_until_it_accepts():
 
 async def test_a_receiver_that_is_not_there_is_a_failure_too():
     """A refused connection is tried once more, and then the delivery is lost."""
-    async with in_process(Settings(users=1, batch_seconds=0, hook_retry_seconds=0)) as (simulator, okta):
-        answer = await okta.post("/_sim/hook", json={"url": "http://127.0.0.1:9/nobody"})
-        assert answer.status_code == 400
-        simulator.deliverer.verified = True
-        simulator.create_users(1)
+    async with hooked() as (simulator, _, receiver):
+        receiver.answers = [ConnectionError(), ConnectionError()]
+        simulator.org.update(next(iter(simulator.org))["id"], {"city": "There"})
         tally = await settled(simulator)
-    assert (tally["acknowledged"], tally["attempts"]) == (0, 2 * tally["lost"])
-    assert tally["lost"] >= 1
+    assert (tally["acknowledged"], tally["lost"], tally["attempts"]) == (0, 1, 2)
 
 
 async def test_dropped_deliveries_are_never_sent():
@@ -260,7 +204,7 @@ async def test_a_removed_hook_gets_nothing_more():
     async with hooked() as (simulator, okta, receiver):
         assert (await okta.delete("/_sim/hook")).status_code == 204
         simulator.create_users(2)
-        assert simulator.deliverer.pending == 0
+        assert simulator.hooks.pending == 0
         assert (await okta.get("/_sim/hook")).status_code == 404
     assert receiver.requests == []
 

@@ -12,12 +12,12 @@ NOW = 1_700_000_000.25
 
 
 async def test_every_answer_tells_the_limit():
-    """Limit, remaining and reset, a request id and a date are on good and bad answers alike."""
+    """The caller's limit, remaining and reset, a request id and a date are on good and bad answers alike."""
     async with in_process(Settings(users=1), clock=lambda: NOW) as (_, okta):
         answers = [await okta.get("/api/v1/users"), await okta.get("/api/v1/users/none")]
     headers = [answer.headers for answer in answers]
-    assert [h["x-rate-limit-limit"] for h in headers] == ["600", "2000"]
-    assert [h["x-rate-limit-remaining"] for h in headers] == ["599", "1999"]
+    assert [h["x-rate-limit-limit"] for h in headers] == ["300", "1000"]
+    assert [h["x-rate-limit-remaining"] for h in headers] == ["299", "999"]
     assert {h["x-rate-limit-reset"] for h in headers} == {"1700000061"}
     assert {int(parsedate_to_datetime(h["date"]).timestamp()) for h in headers} == {1_700_000_000}
     assert len({h["x-okta-request-id"] for h in headers}) == 2
@@ -26,7 +26,8 @@ async def test_every_answer_tells_the_limit():
 async def test_a_used_up_limit_is_429_until_the_window_ends():
     """The call over the limit is 429 E0000047, in its bucket alone, until the reset that the headers name."""
     now = [NOW]
-    async with in_process(Settings(users=1, rate_limits={"users": 2}), clock=lambda: now[0]) as (_, okta):
+    settings = Settings(users=1, rate_limits={"users": 2}, principal_share=1)
+    async with in_process(settings, clock=lambda: now[0]) as (_, okta):
         answers = [await okta.get("/api/v1/users") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert answers[2].json()["errorCode"] == "E0000047"
@@ -40,7 +41,7 @@ async def test_the_multiplier_scales_every_bucket():
     """One number makes all limits larger or smaller."""
     async with in_process(Settings(rate_multiplier=0.5)) as (_, okta):
         answer = await okta.get("/api/v1/users/none")
-    assert answer.headers["x-rate-limit-limit"] == "1000"
+    assert answer.headers["x-rate-limit-limit"] == "500"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ async def test_the_multiplier_scales_every_bucket():
         ({"outage": True}, 503, "E0000010"),
         ({"status_500": 1}, 500, "E0000009"),
         ({"status_429": 1}, 429, "E0000047"),
+        ({"concurrency_429": 1}, 429, "E0000047"),
     ],
 )
 async def test_api_faults_come_and_go(fault, http_status, code):

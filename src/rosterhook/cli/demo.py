@@ -105,7 +105,14 @@ def _empty(folder: Path) -> None:
 
 async def _run(folder: Path, port: int, users: int, seconds: float | None, stop: asyncio.Event) -> None:
     hook_url = f"http://127.0.0.1:{port}/okta/events"
-    settings = Settings(test_user=True, announce=True, hook_url=hook_url, hook_secret="demo")  # noqa: S106
+    # The whole of each limit: with half of it the first minute's reads might wait for the next.
+    settings = Settings(
+        test_user=True,
+        announce=True,
+        hook_url=hook_url,
+        hook_secret="demo",  # noqa: S106
+        principal_share=1.0,
+    )
     with (folder / "demo.log").open("w") as log:
         async with running(settings) as simulator:
             config = _configure(folder, port, simulator.url)
@@ -177,7 +184,7 @@ async def _look(config: Config, opened: Stores, simulator: Simulator) -> Glimpse
         rows=held,
         org_users=len(simulator.org),
         org_calls=sum(simulator.calls_by_bucket.values()),
-        deliveries=simulator.deliverer.as_json(),
+        deliveries=simulator.hooks.as_json(),
         events=await opened.state.read(_newest),
         url=f"http://{config.server.host}:{config.server.port}",
         database=config.data_dir / "users.db",

@@ -10,18 +10,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from rosterhook.simulator.auth.control import INDEX as ACCESS_INDEX
+from rosterhook.simulator.auth.control import AccessControl
 from rosterhook.simulator.bodies import json_object
 from rosterhook.simulator.errors import OktaError
-from rosterhook.simulator.events import new_id
 from rosterhook.simulator.gate import base_url
-from rosterhook.simulator.hook import hook_from_json
+from rosterhook.simulator.preview import preview
+from rosterhook.simulator.problems import SimulatorError
 from rosterhook.simulator.traffic import Job
 from rosterhook.simulator.world import Simulator
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 INDEX = {
-    "GET /_sim/truth": "every user as it is now, the ids of the deleted, how many have each status",
+    "GET /_sim/truth": "every user as it is now, the groups with their members, the deleted, how many have each status",
     "GET /_sim/calls": "API calls by bucket and by status",
     "POST /_sim/users": '{"count": 10}: that many new random users',
     "POST /_sim/traffic": '{"changes": 100, "seed": 1, "per_second": null, "mix": {"update": 1}}',
@@ -30,9 +32,12 @@ INDEX = {
     "POST /_sim/hook": '{"url": "http://127.0.0.1:8787/okta/events", "secret": "..."}: verify it, then deliver to it',
     "GET /_sim/hook": "the hook",
     "DELETE /_sim/hook": "no hook any more",
+    "POST /_sim/preview": '{"hook": "who...", "event": "user.lifecycle.create"}: deliver one event, by type or uuid',
+    **ACCESS_INDEX,
     "POST /_sim/faults": '{"drop": 0.1, "outage": true, ...}: change what is named',
     "GET /_sim/faults": "the faults in force",
     "DELETE /_sim/faults": "no faults any more",
+    "POST /_sim/state": "have all that is so now in the state file before this is answered",
 }
 
 
@@ -55,9 +60,12 @@ class Control:
             ("GET", "/_sim/hook", self.hook),
             ("POST", "/_sim/hook", self.set_hook),
             ("DELETE", "/_sim/hook", self.remove_hook),
+            ("POST", "/_sim/preview", self.preview),
+            *AccessControl(self._simulator.access.principals).table(),
             ("GET", "/_sim/faults", self.faults),
             ("POST", "/_sim/faults", self.merge_faults),
             ("DELETE", "/_sim/faults", self.clear_faults),
+            ("POST", "/_sim/state", self.save_state),
         ]
         return [Route(path, _polite(endpoint), methods=[method]) for method, path, endpoint in table]
 
@@ -108,23 +116,26 @@ class Control:
 
     async def hook(self, _request: Request) -> Response:
         """The hook, without its secret."""
-        deliverer = self._simulator.deliverer
-        if deliverer.hook is None:
-            return JSONResponse({"error": "no hook is set"}, 404)
-        return JSONResponse(deliverer.hook.as_json(verified=deliverer.verified))
+        shown = self._simulator.shortcut.as_json()
+        return JSONResponse(shown or {"error": "no hook is set"}, 200 if shown else 404)
 
     async def set_hook(self, request: Request) -> Response:
         """Verify, then deliver."""
-        simulator = self._simulator
-        hook_id = new_id(simulator.rng, "who")
-        hook = hook_from_json(simulator.settings, hook_id, await json_object(request))
-        await simulator.deliverer.set_hook(hook)
-        return JSONResponse(hook.as_json(verified=True))
+        await self._simulator.shortcut.set(await json_object(request))
+        return JSONResponse(self._simulator.shortcut.as_json())
 
     async def remove_hook(self, _request: Request) -> Response:
         """Events are delivered to nobody."""
-        self._simulator.deliverer.remove_hook()
+        self._simulator.shortcut.remove()
         return Response(status_code=204)
+
+    async def preview(self, request: Request) -> Response:
+        """As an admin's click on "Deliver Request" in the console."""
+        body, simulator = await json_object(request), self._simulator
+        if set(body) != {"hook", "event"}:
+            raise ValueError('it takes {"hook": id, "event": uuid or type}')
+        hook, event = str(body["hook"]), str(body["event"])
+        return JSONResponse(await preview(simulator.hooks, hook, event, simulator.rng, simulator.clock()))
 
     async def faults(self, _request: Request) -> Response:
         """The plan in force."""
@@ -140,6 +151,17 @@ class Control:
         self._simulator.faults.clear()
         return JSONResponse(self._simulator.faults.as_json())
 
+    async def save_state(self, _request: Request) -> Response:
+        """So that a test may kill the simulator right after."""
+        save = self._simulator.save
+        if save is None:
+            return JSONResponse({"error": "the simulator was started without a state file"}, 404)
+        try:
+            await save()
+        except SimulatorError as error:
+            return JSONResponse({"error": str(error)}, 500)
+        return Response(status_code=204)
+
     def _progress(self) -> dict[str, Any]:
         simulator = self._simulator
         job = simulator.traffic.job
@@ -149,7 +171,7 @@ class Control:
             "total": job.changes if job else 0,
             "error": simulator.traffic.error,
             "events": simulator.org.events,
-            "deliveries": simulator.deliverer.as_json(),
+            "deliveries": simulator.hooks.as_json(),
         }
 
 

@@ -43,6 +43,37 @@ def no_such_user(key: str) -> OktaError:
     return OktaError(404, "E0000007", f"Not found: Resource not found: {key} (User)")
 
 
+def no_such_hook(hook_id: str) -> OktaError:
+    """Recorded: Okta calls an event hook a webhook here."""
+    return OktaError(404, "E0000007", f"Not found: Resource not found: {hook_id} (Webhook)")
+
+
+def hook_is_active() -> OktaError:
+    """Deleting an event hook that is not INACTIVE. Okta's code for it is not published; its description has 403."""
+    summary = "You do not have permission to perform the requested action"
+    return OktaError(403, "E0000006", summary, ("An active event hook cannot be deleted: deactivate it first",))
+
+
+def no_such_group(group_id: str) -> OktaError:
+    """Seen: Okta calls a group a user group here."""
+    return OktaError(404, "E0000007", f"Not found: Resource not found: {group_id} (UserGroup)")
+
+
+def taken(field: str) -> OktaError:
+    """Somebody else has this value, which nobody may share."""
+    return invalid(field, f"{field}: An object with this field already exists in the current organization")
+
+
+def unsupported() -> OktaError:
+    """What Okta keeps by itself cannot be changed: seen for the members of Everyone."""
+    return OktaError(501, "E0000060", "Unsupported operation.")
+
+
+def feature_off() -> OktaError:
+    """Recorded for what an org has not bought or switched on."""
+    return OktaError(401, "E0000015", "You do not have permission to access the feature you are requesting")
+
+
 def no_such_path() -> OktaError:
     """Nothing lives at this path."""
     return OktaError(404, "E0000008", "The requested path was not found")
@@ -58,8 +89,18 @@ def unavailable() -> OktaError:
     return OktaError(503, "E0000010", "Service is in read only mode")
 
 
+def no_session() -> OktaError:
+    """Nobody has said who calls."""
+    return OktaError(403, "E0000005", "Invalid session")
+
+
+def forbidden() -> OktaError:
+    """Recorded: the caller's admin role does not go so far."""
+    return OktaError(403, "E0000006", "You do not have permission to perform the requested action")
+
+
 def bad_token() -> OktaError:
-    """No token, or one that Okta doesn't know."""
+    """An API token that Okta doesn't know."""
     return OktaError(401, "E0000011", "Invalid token provided")
 
 
@@ -76,6 +117,22 @@ def bad_method() -> OktaError:
 def bad_search() -> OktaError:
     """A filter or search that Okta cannot read, or that it doesn't allow."""
     return OktaError(400, "E0000031", "Invalid search criteria.")
+
+
+def bad_log_query(summary: str) -> OktaError:
+    """A System Log query that Okta cannot read; the guide's examples say what exactly."""
+    return OktaError(400, "E0000053", summary)
+
+
+def bad_combination(verb: str, field: str) -> OktaError:
+    """An operator that this field of the System Log doesn't take."""
+    summary = "The supplied combination of operator and field is not currently supported."
+    return OktaError(400, "E0000031", f"{summary} Operator: {verb}, Field: {field}")
+
+
+def bad_cursor() -> OktaError:
+    """Seen with a cursor that was none: the cause says "must be a valid value"."""
+    return invalid("'after': must be a valid value", "after: must be a valid value")
 
 
 def not_locked() -> OktaError:

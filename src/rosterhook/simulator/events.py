@@ -7,7 +7,9 @@ explicit null.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -16,14 +18,19 @@ Target = dict[str, Any]
 
 
 class Kind(NamedTuple):
-    """What one type of event always says: its message, the name it had before the System Log, its severity."""
+    """What one type of event always says: its message, the name it had before the System Log, its severity.
+
+    Attributes:
+        eligible: whether Okta offers the type to event hooks; all others only reach the System Log.
+    """
 
     message: str
     legacy: str | None
     severity: str = "INFO"
+    eligible: bool = True
 
 
-#: Only types that Okta offers to event hooks. There is none for expire_password, nor for a delete that is completed.
+#: Okta offers hooks no type for an expired password, a completed delete, or what an import does to users.
 KINDS: dict[str, Kind] = {
     "user.lifecycle.create": Kind("Create okta user", "core.user.config.user_creation.success"),
     "user.lifecycle.activate": Kind("Activate Okta user", "core.user.config.user_activated"),
@@ -31,19 +38,43 @@ KINDS: dict[str, Kind] = {
     "user.lifecycle.reactivate": Kind("Reactivate Okta user", "core.user.config.user_reactivation.success"),
     "user.lifecycle.suspend": Kind("Suspend Okta user", "core.user.config.user_status.suspended"),
     "user.lifecycle.unsuspend": Kind("Unsuspend Okta user", "core.user.config.user_status.unsuspended"),
-    "user.lifecycle.delete.initiated": Kind("Delete Okta user initiated", None),
+    "user.lifecycle.delete.initiated": Kind(
+        "Delete Okta user initiated", "core.user.config.user_status.delete.initiated"
+    ),
+    "user.lifecycle.delete.completed": Kind("Delete Okta user completed", None, eligible=False),
     "user.account.update_profile": Kind("Update user profile for Okta", "core.user.config.profile_update.success"),
     "user.account.update_password": Kind("User update password for Okta", "core.user.config.password_update.success"),
     "user.account.reset_password": Kind(
         "Fired when the user's Okta password is reset", "core.user.config.user_status.password_reset"
     ),
+    "user.mfa.factor.reset_all": Kind("Reset all factors for user", "core.user.factor.reset_all"),
+    "user.account.expire_password": Kind("Expire user password for Okta", None, eligible=False),
     "user.account.lock": Kind("Max sign in attempts exceeded", "core.user_auth.account_locked", "DEBUG"),
     "user.account.unlock": Kind("Auto unlock user account for Okta", "core.user.config.account_unlocked"),
+    "group.lifecycle.create": Kind("Create Okta group", None),
+    "group.lifecycle.delete": Kind("Delete Okta group", None),
+    "group.profile.update": Kind("Okta group profile update", None),
     "group.user_membership.add": Kind("Add user to group membership", "core.user_group_member.user_add"),
     "group.user_membership.remove": Kind("Remove user from group membership", "core.user_group_member.user_remove"),
     "application.user_membership.add": Kind(
         "Add user to application membership", "app.generic.provision.assign_user_to_app"
     ),
+    "application.lifecycle.update": Kind("Update application", "app.generic.config.app_updated"),
+    "system.import.user.update": Kind("Update user triggered by import process", None, eligible=False),
+    "event_hook.created": Kind("Create event hook", None, eligible=False),
+    "event_hook.updated": Kind("Update event hook", None, eligible=False),
+    "event_hook.activated": Kind("Activate event hook", None, eligible=False),
+    "event_hook.deactivated": Kind("Deactivate event hook", None, eligible=False),
+    "event_hook.deleted": Kind("Delete event hook", None, eligible=False),
+    "event_hook.verified": Kind("Verify event hook", None, eligible=False),
+    "event_hook.delivery": Kind("Event hook delivery failed", None, "WARN", eligible=False),
+    "system.org.rate_limit.warning": Kind("Rate limit warning", "core.framework.ratelimit.warning", "WARN"),
+    "system.org.rate_limit.violation": Kind("Rate limit violation", None, "WARN"),
+    "core.concurrency.org.limit.violation": Kind(
+        "Too many requests in flight", "core.concurrency.org.limit.violation", eligible=False
+    ),
+    "system.operation.rate_limit.warning": Kind("Operation rate limit warning", None, "WARN", eligible=False),
+    "system.operation.rate_limit.violation": Kind("Operation rate limit violation", None, "WARN", eligible=False),
 }
 
 _PLACES = (
@@ -57,6 +88,17 @@ _BROWSERS = (
     ("Mozilla/5.0 (Macintosh; Intel Mac OS X 14_6) AppleWebKit/605.1.15 Safari/605.1.15", "Mac OS X", "SAFARI"),
     ("okta-sdk-python/3.4.4 python/3.11 Linux/6.1", "Linux", "UNKNOWN"),
 )
+# What many events say alike is one object for all of them: a log of a million would else be mostly that. So nobody
+# may change a part of an event but its own debugData.
+_SUCCESS = {"result": "SUCCESS", "reason": None}
+_LOCKED_OUT = {"result": "FAILURE", "reason": "LOCKED_OUT"}
+_SECURITY = {
+    "asNumber": 64496,
+    "asOrg": "example network",
+    "isp": "example isp",
+    "domain": "example.net",
+    "isProxy": False,
+}
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -77,6 +119,12 @@ def instant(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
 
 
+def milliseconds(stamp: str) -> int:
+    """A stamp of ours, or any other in ISO 8601 with its zone, in milliseconds since 1970. Raises ValueError."""
+    at = datetime.fromisoformat(stamp)
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def target(kind: str, target_id: str, alternate_id: str | None, name: str | None) -> Target:
     """An entry of an event's `target`: five fields, never the profile (okta-facts 1.18)."""
     return {"id": target_id, "type": kind, "alternateId": alternate_id, "displayName": name, "detailEntry": None}
@@ -92,13 +140,28 @@ class EventFactory:
         self._system = target("SystemPrincipal", "okta", "system@okta.com", "Okta System")
 
     def make(
-        self, event_type: str, targets: list[Target], *, uri: str, changed: list[str] | None = None, job: bool = False
+        self,
+        event_type: str,
+        targets: list[Target],
+        *,
+        uri: str,
+        changed: list[str] | None = None,
+        job: bool = False,
+        outcome: dict[str, Any] | None = None,
+        debug_data: Mapping[str, str] | None = None,
     ) -> Event:
-        """One event; `job` is for what Okta does by itself, such as a group rule."""
+        """One event.
+
+        Args:
+            job: it is something that Okta does by itself, such as a group rule.
+            outcome: another than the usual one of its type.
+            debug_data: beside what every event's debugData has.
+        """
         kind, request_id = KINDS[event_type], new_id(self._rng, "Z", 26)
         debug = {"requestId": request_id, "requestUri": uri, "url": f"{uri}?", "threatSuspected": "false"}
         if changed is not None:
             debug["changedAttributes"] = ",".join(changed)
+        debug.update(debug_data or {})
         return {
             "uuid": new_uuid(self._rng),
             "published": instant(self._clock()),
@@ -109,13 +172,13 @@ class EventFactory:
             "client": self._client(),
             "device": None,
             "actor": self._actor(event_type, targets, job=job),
-            "outcome": _outcome(event_type),
+            "outcome": outcome or _outcome(event_type),
             "target": targets,
             "transaction": {"type": "JOB" if job else "WEB", "id": request_id, "detail": {}},
             "debugContext": {"debugData": debug},
             "legacyEventType": kind.legacy,
             "authenticationContext": self._authentication(),
-            "securityContext": _security(),
+            "securityContext": _SECURITY,
             "insertionTimestamp": None,
         }
 
@@ -128,25 +191,8 @@ class EventFactory:
         return self._admin
 
     def _client(self) -> dict[str, Any]:
-        agent, system, browser = self._rng.choice(_BROWSERS)
-        city, state, country, code, latitude, longitude = self._rng.choice(_PLACES)
-        place = {
-            "city": city,
-            "state": state,
-            "country": country,
-            "postalCode": code,
-            "geolocation": {"lat": latitude, "lon": longitude},
-        }
-        address = f"203.0.113.{self._rng.randrange(1, 255)}"
-        return {
-            "userAgent": {"rawUserAgent": agent, "os": system, "browser": browser},
-            "zone": "null",
-            "device": "Computer",
-            "id": None,
-            "ipAddress": address,
-            "geographicalContext": place,
-            "ipChain": [{"ip": address, "geographicalContext": place, "version": "V4", "source": None}],
-        }
+        browser, place = self._rng.choice(range(len(_BROWSERS))), self._rng.choice(range(len(_PLACES)))
+        return _client(browser, place, self._rng.randrange(1, 255))
 
     def _authentication(self) -> dict[str, Any]:
         return {
@@ -160,18 +206,29 @@ class EventFactory:
         }
 
 
+@cache
+def _client(browser: int, place: int, host: int) -> dict[str, Any]:
+    agent, system, name = _BROWSERS[browser]
+    city, state, country, code, latitude, longitude = _PLACES[place]
+    where = {
+        "city": city,
+        "state": state,
+        "country": country,
+        "postalCode": code,
+        "geolocation": {"lat": latitude, "lon": longitude},
+    }
+    address = f"203.0.113.{host}"
+    return {
+        "userAgent": {"rawUserAgent": agent, "os": system, "browser": name},
+        "zone": "null",
+        "device": "Computer",
+        "id": None,
+        "ipAddress": address,
+        "geographicalContext": where,
+        "ipChain": [{"ip": address, "geographicalContext": where, "version": "V4", "source": None}],
+    }
+
+
 def _outcome(event_type: str) -> dict[str, Any]:
     # Real data: a lock is told as the failure of the last attempt to sign in.
-    if event_type == "user.account.lock":
-        return {"result": "FAILURE", "reason": "LOCKED_OUT"}
-    return {"result": "SUCCESS", "reason": None}
-
-
-def _security() -> dict[str, Any]:
-    return {
-        "asNumber": 64496,
-        "asOrg": "example network",
-        "isp": "example isp",
-        "domain": "example.net",
-        "isProxy": False,
-    }
+    return _LOCKED_OUT if event_type == "user.account.lock" else _SUCCESS

@@ -1,101 +1,140 @@
-"""An event hook: where it points, and the proof that its owner wants it."""
+"""An event hook: what it subscribes to, where it points, and how Okta shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
-
-from rosterhook.simulator import errors
-from rosterhook.simulator.settings import Settings
-
-NAME = "simulated hook"
+from rosterhook.simulator.events import Target, target
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
-    """One hook of the org. Settings of the same names say what each field does.
+class Channel:
+    """Where deliveries go, and what is sent with each, the verification too (okta-facts 1.2).
 
     Attributes:
-        secret: sent as the value of `header`, as it is, with the verification too (okta-facts 1.2).
+        header: name of the header that carries the secret; empty when the hook has no authScheme.
+        secret: sent as it is, shown to nobody.
         headers: static headers sent beside it.
     """
 
-    id: str
-    url: str
-    header: str = "Authorization"
+    uri: str
+    header: str = ""
     secret: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def own_headers(self) -> dict[str, str]:
+        """What the owner configured to be sent."""
+        secret = {self.header: self.secret} if self.header and self.secret else {}
+        return {**dict(self.headers), **secret}
+
+    def as_json(self) -> dict[str, Any]:
+        """As Okta's answers have it: with the method, without the secret."""
+        config: dict[str, Any] = {
+            "uri": self.uri,
+            "headers": [{"key": key, "value": value} for key, value in self.headers],
+            "method": "POST",
+        }
+        if self.header:
+            config["authScheme"] = {"type": "HEADER", "key": self.header}
+        return {"type": "HTTP", "version": "1.0.0", "config": config}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How deliveries are made; the settings of the same names say what each is. Okta lets nobody choose."""
+
     batch_seconds: float = 0.1
     max_batch: int = 20
     patient: bool = False
 
-    def own_headers(self) -> dict[str, str]:
-        """What the owner configured to be sent."""
-        secret = {self.header: self.secret} if self.secret else {}
-        return {**self.headers, **secret}
 
-    def as_json(self, *, verified: bool) -> dict[str, Any]:
-        """As `GET /_sim/hook` shows it; like Okta, without the secret."""
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One event hook of the org.
+
+    Attributes:
+        items: the event types it subscribes to.
+        filters: an expression by event type (okta-facts 1.17).
+        created: as Okta writes a time, in whole seconds; so is `updated`.
+        hears_from: in seconds since 1970; it gets no event before (okta-facts 1.11).
+    """
+
+    id: str
+    name: str
+    items: tuple[str, ...]
+    channel: Channel
+    created: str
+    created_by: str
+    updated: str
+    description: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    active: bool = True
+    verified: bool = False
+    hears_from: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def listens(self) -> bool:
+        """Only a hook that is both gets anything."""
+        return self.active and self.verified
+
+    def as_json(self, base_url: str) -> dict[str, Any]:
+        """As every recorded answer since 2025 has it."""
         return {
             "id": self.id,
-            "name": NAME,
-            "status": "ACTIVE",
-            "verificationStatus": "VERIFIED" if verified else "UNVERIFIED",
-            "url": self.url,
-            "header": self.header,
-            "headers": dict(self.headers),
-            "batch_seconds": self.batch_seconds,
-            "max_batch": self.max_batch,
-            "patient": self.patient,
+            "status": "ACTIVE" if self.active else "INACTIVE",
+            "verificationStatus": "VERIFIED" if self.verified else "UNVERIFIED",
+            "name": self.name,
+            "description": self.description,
+            "created": self.created,
+            "createdBy": self.created_by,
+            "lastUpdated": self.updated,
+            "events": {"type": "EVENT_TYPE", "items": list(self.items), "filter": self._filter()},
+            "channel": self.channel.as_json(),
+            "_links": self._links(f"{base_url}/api/v1/eventHooks/{self.id}"),
+        }
+
+    def as_target(self) -> Target:
+        """As the log's events name it."""
+        return target("EventHook", self.id, "unknown", self.name)
+
+    def _filter(self) -> dict[str, Any] | None:
+        if not self.filters:
+            return None
+        conditions = [
+            {"event": event, "condition": {"version": None, "expression": expression}}
+            for event, expression in self.filters.items()
+        ]
+        return {"type": "EXPRESSION_LANGUAGE", "eventFilterMap": conditions}
+
+    def _links(self, url: str) -> dict[str, Any]:
+        # Recorded: an inactive hook has no link to verify it, whatever the API description shows.
+        if not self.active:
+            return {
+                "activate": _link(f"{url}/lifecycle/activate", "POST"),
+                "self": {"href": url},
+                "delete": _link(url, "DELETE"),
+            }
+        return {
+            "self": {"href": url},
+            "verify": _link(f"{url}/lifecycle/verify", "POST"),
+            "deactivate": _link(f"{url}/lifecycle/deactivate", "POST"),
         }
 
 
-def hook_from_settings(settings: Settings, hook_id: str, url: str) -> Hook:
-    """The hook that the org starts with."""
-    return Hook(
-        hook_id,
-        url,
-        settings.hook_header,
-        settings.hook_secret,
-        settings.hook_headers,
-        settings.batch_seconds,
-        settings.max_batch,
-        settings.patient,
-    )
-
-
-def hook_from_json(settings: Settings, hook_id: str, body: dict[str, Any]) -> Hook:
-    """The hook that somebody asks for; what isn't named is as in the settings. Raises ValueError."""
-    known = {each.name for each in fields(Hook)} - {"id"}
-    if unknown := sorted(set(body) - known):
-        raise ValueError(f"no such key: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    if not body.get("url"):
-        raise ValueError("url is missing")
-    default = hook_from_settings(settings, hook_id, str(body["url"]))
-    values = {each.name: getattr(default, each.name) for each in fields(Hook)}
-    return Hook(**{**values, **body, "headers": body.get("headers") or {}})
-
-
-async def verify(client: httpx2.AsyncClient, hook: Hook, challenge: str, timeout_seconds: float) -> None:
-    """Ask once, and once again when the first try fails (okta-facts 1.14). Raises E0000001 with Okta's words."""
-    for _ in range(2):
-        if await _echoes(client, hook, challenge, timeout_seconds):
-            return
-    raise errors.invalid("eventHook", f"Unable to verify event hook. Hook {NAME} execution failed")
-
-
-async def _echoes(client: httpx2.AsyncClient, hook: Hook, challenge: str, timeout_seconds: float) -> bool:
-    headers = {
-        "Accept": "application/json",
-        "User-Agent": "Okta-Integrations",
-        **hook.own_headers(),
-        "X-Okta-Verification-Challenge": challenge,
+def hook_from_dump(dumped: dict[str, Any]) -> Hook:
+    """The hook whose `dataclasses.asdict` went through JSON."""
+    channel = dumped["channel"]
+    headers = tuple((key, value) for key, value in channel["headers"])
+    parts = {
+        "items": tuple(dumped["items"]),
+        "channel": Channel(**{**channel, "headers": headers}),
+        "pace": Pace(**dumped["pace"]),
     }
-    try:
-        response = await client.get(hook.url, headers=headers, timeout=timeout_seconds)
-        return bool(response.status_code == 200 and response.json() == {"verification": challenge})
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-        return False
+    return Hook(**{**dumped, **parts})
+
+
+def _link(href: str, method: str) -> dict[str, Any]:
+    return {"href": href, "hints": {"allow": [method]}}

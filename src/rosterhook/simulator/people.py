@@ -22,6 +22,25 @@ CITIES = ("Reykjavík", "Kraków", "São Paulo", "東京", "Saint-Étienne", "L'
 SKILLS = ("python", "c++", "naïve bayes", "SQL; DROP", "日本語", "o'caml", "excel, advanced")
 
 
+class Numbers:
+    """Counts, so that no two people ever share a number."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self) -> int:
+        self._last += 1
+        return self._last
+
+    def dump(self) -> dict[str, Any]:
+        """All that shall survive."""
+        return {"last": self._last}
+
+    def load(self, held: dict[str, Any]) -> None:
+        """Be what `dump` returned once."""
+        self._last = int(held["last"])
+
+
 def random_profile(rng: Random, number: int) -> Profile:
     """A profile nobody else has, as long as nobody else has the number."""
     login = f"{rng.choice(MAILBOX)}.{number}@example.com"

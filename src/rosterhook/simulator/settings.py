@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from rosterhook.simulator.auth.principals import App
 
 #: Okta's limits for a workforce org, calls per minute (okta-facts 6.1); what is not named here has "other".
-RATE_LIMITS: Mapping[str, int] = {"users": 600, "user": 2000, "user_write": 600, "lifecycle": 600, "other": 600}
+RATE_LIMITS: Mapping[str, int] = {
+    "users": 600, "user": 2000, "user_write": 600, "lifecycle": 1200, "groups": 500, "group": 1000, "logs": 120,
+    "apps": 100, "other": 1200, "token": 300,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +23,33 @@ class Settings:
     Attributes:
         port: 0 takes a free one.
         allow_remote: whether another machine may reach it; its control paths ask for no password.
+        tls: serve https, with a certificate authority made at the start.
+        ca_file: where its certificate goes; None makes a file that is removed at the end.
+        tls_names: more host names and addresses that the server's certificate is for.
+        state_file: what the org is kept in from one start to the next; None keeps nothing.
         token: what a caller must send as ``Authorization: SSWS <token>``.
         users: how many random users exist at the start; `announce` also makes their events.
         test_user: whether the first user is the tutorial's Test User, with the id "1234".
         index_lag_seconds: how late `search` sees a change.
+        late_rows: how likely an event is persisted in the System Log later than it happened; `late_seconds` is how
+            much later at most. How late Okta's are is not published (okta-facts 4).
+        apps: OAuth service apps; the paths below /_sim/apps add more.
+        token_seconds: how long an access token is good. Okta's are good for an hour, always.
+        dpop_nonce_seconds: how long a DPoP nonce is the newest; it is accepted four times as long.
+        clock_leeway_seconds: how far a caller's clock may be off. Okta tells nobody how much it allows.
+        roleless: what lists of users and groups say to a caller without any admin role: "empty" or "forbidden". Both
+            were seen (Okta's support articles tell of "200 empty response or a 403").
         rate_limits: calls per window by bucket, over the defaults; `rate_multiplier` scales all of them.
+        principal_share: how much of each bucket one API token or app may use (Okta's default is half).
+        concurrency: how many API calls may run at a time.
         hook_url: where events go; None until somebody sets a hook by ``POST /_sim/hook``.
+        allow_http_hooks: whether a hook that is made through the API may have an http address, which Okta refuses.
+        hook_ca_file: a certificate authority to trust beside the system's when hooks are called.
+        hook_start_seconds: how long a hook that becomes verified or active still gets nothing (okta-facts 1.11).
+        hook_daily_limit: how many events a day go to hooks (okta-facts 1.10).
+        hook_quiet_failures: after so many failures within 15 minutes a hook is skipped as long, which Okta did until
+            2024 (with 1500) and may still do; None never skips.
+        hook_put_unverifies: whether a PUT with the same channel has to be verified again too, which isn't documented.
         batch_seconds: how long events are gathered into one delivery. Okta takes about 10 s (okta-facts 1.4).
         patient: deliver until accepted, which Okta does not do: for tests whose promise isn't about lost hooks.
     """
@@ -30,6 +57,10 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     allow_remote: bool = False
+    tls: bool = False
+    ca_file: Path | None = None
+    tls_names: Sequence[str] = ()
+    state_file: Path | None = None
     seed: int = 1
     token: str = "sim-token"  # noqa: S105
     org_host: str = "simulated.okta.example"
@@ -38,13 +69,28 @@ class Settings:
     test_user: bool = False
     index_lag_seconds: float = 0.3
     latency_ms: float = 0.0
+    late_rows: float = 0.0
+    late_seconds: float = 5.0
+    apps: tuple[App, ...] = ()
+    token_seconds: float = 3600.0
+    dpop_nonce_seconds: float = 86400.0
+    clock_leeway_seconds: float = 5.0
+    roleless: str = "empty"
     rate_limits: Mapping[str, int] = field(default_factory=dict)
     rate_multiplier: float = 1.0
     rate_window_seconds: float = 60.0
+    principal_share: float = 0.5
+    concurrency: int = 75
     hook_url: str | None = None
     hook_header: str = "Authorization"
     hook_secret: str = field(default="", repr=False)
     hook_headers: Mapping[str, str] = field(default_factory=dict)
+    allow_http_hooks: bool = False
+    hook_ca_file: Path | str | None = None
+    hook_start_seconds: float = 0.0
+    hook_daily_limit: int = 400_000
+    hook_quiet_failures: int | None = None
+    hook_put_unverifies: bool = False
     batch_seconds: float = 0.1
     max_batch: int = 20
     patient: bool = False
@@ -58,11 +104,22 @@ class Settings:
                 f"the simulator's control paths ask for no password, so host {self.host!r} is refused: "
                 "use a loopback address, or allow_remote"
             )
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"there is no port {self.port}: ports go from 0 to 65535")
+        if self.hook_quiet_failures is not None and self.hook_quiet_failures < 1:
+            raise ValueError("hook_quiet_failures is 1 or more: so many failures make a hook skipped for a while")
+        if not self.tls and (self.ca_file or self.tls_names):
+            raise ValueError("ca_file and tls_names are for https: they need tls")
 
-    def limit_of(self, bucket: str) -> int:
-        """How many calls a window allows in this bucket."""
+        if self.roleless not in {"empty", "forbidden"}:
+            raise ValueError('roleless is "empty" or "forbidden"')
+        if not 0 < self.principal_share <= 1:
+            raise ValueError("principal_share is above 0, and at most 1")
+
+    def limit_of(self, bucket: str, share: float = 1.0) -> int:
+        """How many calls a window allows in this bucket, to the whole org or to a share of it."""
         limits = {**RATE_LIMITS, **self.rate_limits}
-        return max(1, int(limits.get(bucket, limits["other"]) * self.rate_multiplier))
+        return max(1, int(limits.get(bucket, limits["other"]) * self.rate_multiplier * share))
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from rosterhook.simulator.events import new_id, target
+from rosterhook.simulator.groups import Group
 from rosterhook.simulator.lifecycle import STEPS
 from rosterhook.simulator.org import Org, user_target
 from rosterhook.simulator.people import random_changes, random_profile
@@ -33,6 +34,9 @@ MIX: dict[str, float] = {
     "group_remove": 2,
     "application_add": 3,
 }
+#: Changes that only happen when a mix names them: of an import the hooks hear nothing.
+ON_REQUEST = frozenset({"import"})
+GROUP_NAMES = ("R&D, Süd", "Sales", "Ops / Night")
 #: How often a change hits the same user as the one before, at once: then both share a `lastUpdated`.
 AGAIN = 0.15
 _TRIES = 20
@@ -80,7 +84,7 @@ class Changer:
         if last is not None and _fits(name, last):
             return last
         for _ in range(_TRIES):
-            user = self._org.random_user(self._rng)
+            user = self._org.table.any(self._rng)
             if user is None or _fits(name, user):
                 return user
         return None
@@ -88,8 +92,9 @@ class Changer:
     def _apply(self, name: str, user: User) -> None:
         if name in STEPS:
             self._org.step(user["id"], name)
-        elif name == "update":
-            self._org.update(user["id"], random_changes(self._rng, self._number()))
+        elif name in {"update", "import"}:
+            changes = random_changes(self._rng, self._number())
+            self._org.update(user["id"], changes, imported=name == "import")
         elif name == "delete":
             self._org.delete(user["id"])
         elif name == "application_add":
@@ -98,13 +103,18 @@ class Changer:
             self._change_group(name.removeprefix("group_"), user)
 
     def _change_group(self, what: str, user: User) -> None:
-        group = target("UserGroup", new_id(self._rng, "00g"), "unknown", self._rng.choice(("Everyone", "R&D, Süd")))
-        targets = [user_target(user), group]
-        # Both orders are recorded, the user first more often.
-        if self._rng.random() < 0.3:
-            targets.reverse()
-        uri = f"/api/v1/groups/{group['id']}/users/{user['id']}"
-        self._org.tell_of(f"group.user_membership.{what}", targets, uri, job=self._rng.random() < 0.5)
+        """Add or remove; nothing for who is in every group already, or in none."""
+        groups, job = self._org.groups, self._rng.random() < 0.5
+        mine = groups.of(user["id"])
+        possible = [each["id"] for each in self._possible_groups() if (each["id"] in mine) == (what == "remove")]
+        if possible:
+            act = groups.remove if what == "remove" else groups.add
+            act(self._rng.choice(possible), user_target(user), job=job)
+
+    def _possible_groups(self) -> list[Group]:
+        """Groups whose members may change. An org without any gets some, as if they had always been there."""
+        possible = [group for group in self._org.groups if group["type"] == "OKTA_GROUP"]
+        return possible or [self._org.groups.create({"name": name}, announce=False) for name in GROUP_NAMES]
 
     def _assign_to_application(self, user: User) -> None:
         application = target("AppInstance", new_id(self._rng, "0oa"), "Example CRM", "Example CRM")
@@ -174,7 +184,7 @@ def _fits(name: str, user: User) -> bool:
 
 
 def _check(job: Job) -> None:
-    possible = {*MIX, *STEPS}
+    possible = {*MIX, *STEPS, *ON_REQUEST}
     if unknown := sorted(set(job.mix) - possible):
         raise ValueError(f"no such change: {', '.join(unknown)}; there are {', '.join(sorted(possible))}")
     if any(weight < 0 for weight in job.mix.values()) or (job.mix and not sum(job.mix.values())):

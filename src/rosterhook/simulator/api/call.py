@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -12,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
-from rosterhook.simulator.world import Simulator, shown
+from rosterhook.simulator.auth.principals import Principal
+from rosterhook.simulator.views import alone
+from rosterhook.simulator.world import Simulator
 
 
 class Call(NamedTuple):
@@ -21,18 +22,18 @@ class Call(NamedTuple):
     Attributes:
         base_url: where the org is, for links.
         args: what the path named.
+        principal: who calls.
     """
 
     simulator: Simulator
     request: Request
     base_url: str
     args: tuple[str, ...]
+    principal: Principal
 
     def user_answer(self, user: dict[str, Any]) -> Response:
-        """A user, with the ETag that a single one has."""
-        response = JSONResponse(shown(user, self.base_url))
-        response.headers["ETag"] = f'W/"{zlib.crc32(bytes(response.body)):08x}"'
-        return response
+        """A user."""
+        return JSONResponse(alone(user, self.base_url))
 
 
 Handler = Callable[[Call], Awaitable[Response]]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+import zlib
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
-from rosterhook.simulator.api.call import Action, Call, Path, limit_of, link_headers
+from rosterhook.simulator.api.call import Action, Call, Path
+from rosterhook.simulator.api.lists import list_answer, page_of, whole_page
 from rosterhook.simulator.bodies import json_object
 from rosterhook.simulator.events import new_id
+from rosterhook.simulator.expressions import Query
 from rosterhook.simulator.lifecycle import STEPS
-from rosterhook.simulator.query import Query, parse_filter, parse_search
-from rosterhook.simulator.world import shown
+from rosterhook.simulator.org import user_target
+from rosterhook.simulator.query import parse_filter, parse_search
+from rosterhook.simulator.views import listed
 
 PAGE = 200
 Q_PAGE = 10
@@ -23,16 +25,26 @@ READ, MANAGE = "okta.users.read", "okta.users.manage"
 
 
 async def create_user(call: Call) -> Response:
-    """POST /users: ACTIVE with a password, PROVISIONED without, STAGED with activate=false."""
-    body = await json_object(call.request)
-    activate = call.request.query_params.get("activate", "true").lower() != "false"
-    user = call.simulator.org.create(body.get("profile"), activate=activate, password=_has_credentials(body))
-    return JSONResponse(shown(user, call.base_url))
+    """POST /users: ACTIVE with a password, PROVISIONED without, STAGED with activate=false; a member of `groupIds`."""
+    org, params, body = call.simulator.org, call.request.query_params, await json_object(call.request)
+    groups = [org.groups.get(str(group_id))["id"] for group_id in body.get("groupIds") or ()]
+    user = org.create(
+        body.get("profile"),
+        activate=params.get("activate", "true").lower() != "false",
+        password=_has_password(body),
+        expired=params.get("nextLogin") == "changePassword",
+        question=_question(body),
+    )
+    for group_id in groups:
+        org.groups.add(group_id, user_target(user))
+    return call.user_answer(user)
 
 
 async def get_user(call: Call) -> Response:
-    """GET /users/{idOrLogin}: always as it is now."""
-    return call.user_answer(call.simulator.org.get(call.args[0]))
+    """GET /users/{idOrLogin}: always as it is now, and with an ETag, which no answer to a change was recorded with."""
+    response = call.user_answer(call.simulator.org.get(call.args[0]))
+    response.headers["ETag"] = f'W/"{zlib.crc32(bytes(response.body)):08x}"'
+    return response
 
 
 async def update_user(call: Call) -> Response:
@@ -59,25 +71,21 @@ async def step(call: Call) -> Response:
     user = call.simulator.org.step(user_id, name)
     # Recorded: this one answers with the user.
     if name == "expire_password":
-        return JSONResponse(shown(user, call.base_url))
+        return call.user_answer(user)
     return JSONResponse(_link_instead_of_mail(call, name))
 
 
 async def list_users(call: Call) -> Response:
     """GET /users, with filter, search or q. Only the first page of q exists."""
-    params = call.request.query_params
+    table, params = call.simulator.org.table, call.request.query_params
     if "q" in params:
-        limit = limit_of(params.get("limit"), Q_PAGE, PAGE)
-        users, last = call.simulator.org.page(_prefix(params["q"]), -1, limit, indexed=False)[0], None
+        limit = whole_page(call, Q_PAGE, PAGE)
+        users, last = table.page(_prefix(params["q"]), -1, limit, indexed=False)[0], None
     else:
-        limit = limit_of(params.get("limit"), PAGE, PAGE)
-        query = _query(params.get("filter"), params.get("search"))
-        after = _place(params.get("after"))
-        users, last = call.simulator.org.page(query, after, limit, indexed="search" in params)
-    response = JSONResponse([shown(user, call.base_url) for user in users])
-    for link in _links(call, limit, last):
-        response.headers.append("Link", link)
-    return response
+        limit = whole_page(call, PAGE, PAGE)
+        users, last = page_of(table, _query(params.get("filter"), params.get("search")), params, limit)
+    only = _fields(params["fields"]) if params.get("fields") else None
+    return list_answer(call, "users", [_projected(listed(user, call.base_url), only) for user in users], limit, last)
 
 
 PATHS = (
@@ -100,25 +108,31 @@ async def _change(call: Call, *, replace: bool) -> Response:
     user = org.get(call.args[0])
     if "profile" in body or replace:
         user = org.update(user["id"], body.get("profile"), replace=replace)
-    if _has_credentials(body) and user["status"] in STEPS["set_password"].allowed:
+    if _has_password(body) and user["status"] in STEPS["set_password"].allowed:
         user = org.step(user["id"], "set_password")
     return call.user_answer(user)
 
 
-def _has_credentials(body: dict[str, Any]) -> bool:
+def _has_password(body: dict[str, Any]) -> bool:
     credentials = body.get("credentials")
     return isinstance(credentials, dict) and bool(credentials.get("password"))
+
+
+def _question(body: dict[str, Any]) -> str | None:
+    credentials = body.get("credentials")
+    question = credentials.get("recovery_question") if isinstance(credentials, dict) else None
+    return str(question["question"]) if isinstance(question, dict) and question.get("question") else None
 
 
 def _link_instead_of_mail(call: Call, name: str) -> dict[str, str]:
     """With sendEmail=false the caller gets the link that the user would have got (recorded)."""
     if call.request.query_params.get("sendEmail", "true").lower() != "false":
         return {}
-    token = new_id(call.simulator.rng, "", 20)
     if name in {"activate", "reactivate"}:
+        token = new_id(call.simulator.rng, "", 20)
         return {"activationUrl": f"{call.base_url}/tokens/{token}/verify", "activationToken": token}
     if name == "reset_password":
-        return {"resetPasswordUrl": f"{call.base_url}/reset_password/{token}"}
+        return {"resetPasswordUrl": f"{call.base_url}/reset_password/{new_id(call.simulator.rng, 'drp')}"}
     return {}
 
 
@@ -133,6 +147,28 @@ def _query(filter_text: str | None, search_text: str | None) -> Query:
     return Query(lambda user: user["status"] != "DEPROVISIONED")
 
 
+def _fields(text: str) -> dict[str, set[str]]:
+    """What `fields=id,status,profile:(login,email)` asks for: names, each with its own names or none for all."""
+    wanted = re.fullmatch(r"\s*[\w:(), ]*", text)
+    if wanted is None:
+        raise errors.invalid("fields", "fields: must be a valid value")
+    return {
+        name: {each.strip() for each in inner.split(",") if each.strip()}
+        for name, inner in re.findall(r"(\w+)(?::\(([^)]*)\))?", text)
+    }
+
+
+def _projected(user: dict[str, Any], only: dict[str, set[str]] | None) -> dict[str, Any]:
+    """The id, the links, and what was asked for."""
+    if only is None:
+        return user
+    kept = {name: value for name, value in user.items() if name in {"id", "_links", *only}}
+    for name, inner in only.items():
+        if inner and isinstance(kept.get(name), dict):
+            kept[name] = {key: value for key, value in kept[name].items() if key in inner}
+    return kept
+
+
 def _prefix(text: str) -> Query:
     wanted = text.casefold()
 
@@ -142,25 +178,3 @@ def _prefix(text: str) -> Query:
         return user["status"] != "DEPROVISIONED" and any(name.casefold().startswith(wanted) for name in names)
 
     return Query(matches)
-
-
-def _links(call: Call, limit: int, last: int | None) -> list[str]:
-    params = call.request.query_params
-    asked = [("limit", str(limit)), *((key, params[key]) for key in ("filter", "search", "q") if key in params)]
-    following = None if last is None else _cursor(last)
-    return link_headers(f"{call.base_url}/api/v1/users", asked, params.get("after"), following)
-
-
-def _cursor(place: int) -> str:
-    return "200u" + base64.urlsafe_b64encode(f"p{place}".encode()).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> int:
-    if cursor is None:
-        return -1
-    body = cursor.removeprefix("200u")
-    try:
-        place = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
-        return int(place.removeprefix("p"))
-    except (binascii.Error, ValueError):
-        raise errors.invalid("after", "after: Invalid cursor") from None
