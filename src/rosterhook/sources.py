@@ -1,4 +1,4 @@
-"""Where the truth about users comes from: Okta's API, or, without a token, the events themselves."""
+"""Where the truth about users comes from: Okta's API, or, without a login, the events themselves."""
 
 from __future__ import annotations
 
@@ -182,10 +182,10 @@ def _story(db: apsw.Connection, user_id: str) -> list[bytes]:
 def _told(user_id: str, story: Sequence[bytes], held: directory.Held | None) -> Reading:
     """The user after all events in the order in which they happened, however late one came.
 
-    What Okta itself told before, when there was a token, is newer than any event before its `lastUpdated`.
+    What Okta itself told before, when there was a login, is newer than any event before its `lastUpdated`.
     """
     if not story and held is None:
-        return OktaError("No event names this user, and there is no okta.token to ask with.", hint="Check the id.")
+        return OktaError("No event names this user, and there is no login to Okta to ask with.", hint="Check the id.")
     if held and held.deleted_ms is not None:
         return Gone()  # nobody is there to ask whether that has changed
     known = held.last_updated_ms if held else 0

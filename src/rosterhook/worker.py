@@ -21,9 +21,8 @@ from rosterhook.intake import Intake
 from rosterhook.loops import Loop
 from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.observe import without_password
-from rosterhook.okta.auth import SswsAuth
 from rosterhook.okta.budget import Budget
-from rosterhook.okta.client import OktaClient
+from rosterhook.okta.connect import READ_USERS, connected
 from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, OktaSource, UserSource
 from rosterhook.store.database import Database
@@ -104,7 +103,7 @@ class Worker:
     def _note(self) -> dict[str, object]:
         note = {
             "okta": {
-                "mode": "events" if self._budget is None else "token",
+                "mode": self._config.okta.login or "events",
                 "budget": self._budget.as_dict() if self._budget else {},
                 "error": self._resolver.health.error,
                 "read_ms": self._resolver.health.read_ms,
@@ -151,21 +150,17 @@ async def run_worker(config: Config, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def _source(config: Config, state: Database) -> AsyncIterator[tuple[UserSource, Budget | None]]:
-    okta = config.okta
-    if okta.org_url is None or okta.token is None:
+    if config.okta.login is None:
         log.warning(
             "okta.not_asked",
-            reason="there is no okta.token: users are built from the events alone",
-            hint="Set okta.org_url and okta.token for whole profiles.",
+            reason="there is no okta.token and no okta.client_id: users are built from the events alone",
+            hint="Set okta.org_url, and okta.token or okta.client_id with a key, for whole profiles.",
         )
         yield EventSource(state), None
         return
-    budget = Budget(okta.share)
-    client = OktaClient(okta.org_url, SswsAuth(okta.token), budget, timeout_seconds=okta.timeout_seconds)
-    try:
+    budget = Budget(config.okta.share)
+    async with connected(config.okta, [READ_USERS], budget=budget) as client:
         yield OktaSource(client, budget), budget
-    finally:
-        await client.aclose()
 
 
 def _prepare(db: apsw.Connection, config: Config, now: int) -> int:

@@ -155,7 +155,8 @@ def test_a_secret_file_that_cannot_be_read_is_explained(folder: Path) -> None:
 @pytest.mark.parametrize("key", [key for key in keys() if "SecretStr" in str(key.field)], ids=lambda key: key.path)
 def test_a_secret_is_never_shown(folder: Path, key: Key) -> None:
     """Neither the configuration nor an error about it shows a secret, its causes included."""
-    okta = 'org_url = "https://a.okta.com"\n' if key.section == "okta" else ""
+    app = 'client_id = "0oa1"\n' if key.name == "private_key" else ""
+    okta = f'org_url = "https://a.okta.com"\n{app}' if key.section == "okta" else ""
     head = 'name = "a"\ntype = "sql"\n' if key.many else okta
     value = f'["{SECRET}"]' if key.is_list else f'"{SECRET}"'
     text = f"{'[[targets]]' if key.many else f'[{key.section}]'}\n{head}{key.name} = {value}\n"

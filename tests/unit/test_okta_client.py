@@ -226,7 +226,7 @@ async def test_check_is_one_cheap_call() -> None:
     """check() reads one user and tells whether anybody can be seen, without telling whom."""
     org = Org(ok([USER], **{"x-okta-request-id": "req-1"}))
     found = await org.client.check()
-    assert found == {"org_url": ORG, "request_id": "req-1", "sees_users": True}
+    assert found == {"org_url": ORG, "request_id": "req-1", "sees_users": True, "clock_skew_seconds": None}
     assert dict(org.requests[0].url.params) == {"limit": "1"}
     assert "ann@example.com" not in json.dumps(found)
 

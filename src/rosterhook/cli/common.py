@@ -44,7 +44,8 @@ def load(path: Path | None) -> Config:
 
 def secrets_of(config: Config) -> list[str]:
     """Every secret of a configuration, as text; of a database's address, the password."""
-    found = [config.server.admin_token, config.okta.token, config.hook.secret, *config.hook.secrets]
+    okta = (config.okta.token, config.okta.private_key)
+    found = [config.server.admin_token, *okta, config.hook.secret, *config.hook.secrets]
     passwords = {each for target in config.targets for each in _passwords(target.url.get_secret_value())}
     return [secret.get_secret_value() for secret in found if secret is not None] + sorted(passwords)
 

@@ -251,7 +251,8 @@ def _print_status(found: Status) -> None:
 def _mode(mode: str) -> str:
     modes = {
         "token": "read with an API token",
-        "events": "not asked: users are built from events alone (no okta.token)",
+        "service_app": "read as a service app",
+        "events": "not asked: users are built from events alone (no login to Okta)",
     }
     return modes.get(mode, "not known yet")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -48,6 +49,9 @@ TUTORIAL_COLUMNS = {
     "mobilePhone": "profile.mobilePhone",
     "oktaId": "id",
 }
+
+#: What may stand in a header or a claim: no blank, no control character.
+_PRINTABLE = r"^[!-~]+$"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -119,13 +123,33 @@ class ServerConfig(Section):
 
 
 class OktaConfig(Section):
-    """The org that is read. Without a token, users are built from the events alone."""
+    """The org that is read, as the admin of an API token or as a service app. With neither, users are built from the
+    events alone.
+    """
 
-    secrets_from_files: ClassVar[tuple[str, ...]] = ("token",)
+    secrets_from_files: ClassVar[tuple[str, ...]] = ("token", "private_key")
 
     org_url: str | None = Field(None, description='Address of the org, such as "https://example.okta.com".')
     token: SecretStr | None = Field(None, description="API token (SSWS) of an admin who may read all users.")
     token_file: Path | None = Field(None, description="File that holds `token`.")
+    client_id: str | None = Field(
+        None, pattern=_PRINTABLE, description="Client ID of the service app to log in as; in place of `token`."
+    )
+    private_key: SecretStr | None = Field(
+        None, description="Private key of the service app: PEM, or a JWK as JSON. RSA of 2048 bits or more, or EC."
+    )
+    private_key_file: Path | None = Field(None, description="File that holds `private_key`.")
+    key_id: str | None = Field(
+        None,
+        pattern=_PRINTABLE,
+        description="KID of the key in Okta. Needed for PEM when the app has several keys; a JWK brings its own.",
+    )
+    algorithm: Literal["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"] | None = Field(
+        None, description="How to sign; else the JWK's own way, or RS256, or for EC what fits the curve."
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM file of authorities to trust beside the system's, such as a TLS proxy's."
+    )
     share: float = Field(0.5, gt=0, le=1, description="Part of each of Okta's rate limits that rosterhook may spend.")
     timeout_seconds: float = Field(30.0, gt=0, description="How long to wait for one answer of Okta's API.")
 
@@ -145,11 +169,36 @@ class OktaConfig(Section):
             raise ValueError(f'"{parts.hostname}" is the address of the Admin Console: leave out "-admin"')
         return _origin(parts)
 
+    @field_validator("ca_file")
+    @classmethod
+    def _ca_file_holds_certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=value)
+            except OSError as error:
+                why = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+                raise ValueError(f"cannot use {value}: {why}") from None
+        return value
+
     @model_validator(mode="after")
-    def _token_needs_an_org(self) -> Self:
-        if self.token is not None and self.org_url is None:
-            raise ValueError("there is a token, but no org_url to use it with")
+    def _one_way_to_log_in(self) -> Self:
+        if self.client_id is not None and self.private_key is None:
+            raise ValueError("there is a client_id, but no private_key to log in with: set private_key_file")
+        if self.client_id is None and self.private_key is not None:
+            raise ValueError("there is a private_key, but no client_id: set the Client ID of the service app")
+        if self.token is not None and self.client_id is not None:
+            raise ValueError("token and client_id with private_key are both set: keep one")
+        if self.login is not None and self.org_url is None:
+            what = "token" if self.login == "token" else "client_id"
+            raise ValueError(f"there is a {what}, but no org_url to use it with")
         return self
+
+    @property
+    def login(self) -> Literal["token", "service_app"] | None:
+        """How rosterhook logs in to the org; None when Okta's API is not asked at all."""
+        if self.client_id is not None:
+            return "service_app"
+        return None if self.token is None else "token"
 
 
 class HookConfig(Section):

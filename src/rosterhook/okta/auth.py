@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -27,6 +28,20 @@ class Auth(Protocol):
 
         Raises:
             OktaError: no proof can be had now, or Okta refused to give one.
+        """
+        ...
+
+    def learn(self, sent: Mapping[str, str], status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """See what an answer says about the authorization.
+
+        Args:
+            sent: what `headers` gave for the request.
+            status: of the answer.
+            headers: of the answer.
+            body: of the answer.
+
+        Returns:
+            Whether Okta did nothing but find fault with `sent`, and new headers may mend it. Repeat once at most.
         """
         ...
 
@@ -56,3 +71,7 @@ class SswsAuth:
     async def headers(self, method: str, url: str) -> dict[str, str]:
         """The `Authorization` header; the same for every request."""
         return {"Authorization": f"SSWS {self._token.get_secret_value()}"}
+
+    def learn(self, sent: Mapping[str, str], status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """Nothing: a token that Okta refuses stays refused."""
+        return False

@@ -1,19 +1,17 @@
-"""Okta's API, as far as rosterhook reads it."""
+"""Okta's API, as far as rosterhook calls it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx2
 import msgspec
 
-from rosterhook import __version__
-from rosterhook.errors import OktaError, OktaUnavailable
+from rosterhook.errors import OktaError
+from rosterhook.okta import wire
 from rosterhook.okta.auth import Auth
 from rosterhook.okta.budget import PARALLEL, Budget
 from rosterhook.okta.faults import fault, request_id_of
@@ -29,32 +27,23 @@ from rosterhook.okta.users import (
     path_of,
     searches,
 )
+from rosterhook.okta.wire import Answer, clock_skew, json_of
 
 #: Repeats after a 429, as in Okta's own SDK.
 MAX_REPEATS = 2
 #: The largest answer that is read, in bytes; a page of 200 users has 240 kB.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
-HEADERS = {
-    # Okta asks for a User-Agent of one's own.
-    "User-Agent": f"rosterhook/{__version__} (+okta event hook sync)",
-    "Accept": "application/json",
-    # It spares Okta work that we do not use, and works only with all three. (Okta's API description, listUsers.)
-    "Content-Type": 'application/json; okta-response="omitCredentials,omitCredentialsLinks, omitTransitioningToStatus"',
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx2.Headers
-    body: bytes
+#: It spares Okta work that we do not use, and works only with all three. (Okta's API description, listUsers.)
+READ_USERS = 'application/json; okta-response="omitCredentials,omitCredentialsLinks, omitTransitioningToStatus"'
+JSON = "application/json"
 
 
 class OktaClient:
-    """Reads users from one org.
+    """Calls the API of one org.
 
-    Every call waits for the budget, repeats a 429 as Okta asks, and repeats nothing else: a read that failed is due
+    Every call waits for the budget. It is repeated after a 429, as Okta asks, and once with new authorization where
+    Okta asks for that: in both cases Okta did not carry it out. Nothing else is repeated: a read that failed is due
     again by its row in the store, which outlives this process.
 
     Every call raises OktaUnauthorized, OktaForbidden, OktaRateLimited or OktaUnavailable (5xx, no answer, a broken
@@ -66,6 +55,8 @@ class OktaClient:
         budget: shared by all who read this org.
         timeout_seconds: for one whole answer; waiting for the budget is not in it.
         transport: in place of the network, for tests.
+        tls: whom to trust; the system's authorities when None.
+        now: seconds since 1970 by this machine's clock; only `check` looks at it.
     """
 
     def __init__(
@@ -76,21 +67,15 @@ class OktaClient:
         *,
         timeout_seconds: float,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tls: ssl.SSLContext | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._org_url = org_url.rstrip("/")
         self._auth = auth
         self._budget = budget
         self._timeout = timeout_seconds
-        self._http = httpx2.AsyncClient(
-            headers=HEADERS,
-            # A session cookie of Okta's would be a second identity beside the token.
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            limits=httpx2.Limits(max_connections=PARALLEL, max_keepalive_connections=PARALLEL),
-            timeout=timeout_seconds,
-            transport=transport,
-            trust_env=False,
-        )
+        self._now = now
+        self._http = wire.open_http(timeout_seconds=timeout_seconds, connections=PARALLEL, transport=transport, tls=tls)
 
     async def user(self, user_id: str) -> dict[str, Any]:
         """One user as Okta holds it now; a read by id is never stale. (Okta's API description, listUsers.)
@@ -104,7 +89,38 @@ class OktaClient:
         """
         what = f"GET {in_words(user_id)}"
         answer = await self._get("user", self._org_url + path_of(user_id), what, user_id=user_id)
-        return one_user(_json(answer, what), user_id)
+        return one_user(json_of(answer, what), user_id)
+
+    async def find_user(self, login: str) -> dict[str, Any]:
+        """The user with a login, in any case of letters.
+
+        Raises:
+            OktaNotFound: nobody has this login.
+            OktaError: as every call; also when the answer is somebody else.
+        """
+        what = f"GET {in_words(login)}"
+        # With DPoP, Okta refuses some addresses that have something escaped; an "@" needs no escape.
+        path = path_of(login).replace("%40", "@")
+        answer = await self._get("user", self._org_url + path, what, user_id=login)
+        return _user_of_login(json_of(answer, what), login)
+
+    async def update_profile(self, user_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change some attributes of a user's profile; those that are not named stay.
+
+        It needs the scope okta.users.manage, and a role that may edit users.
+
+        Returns:
+            The user as Okta holds it now.
+
+        Raises:
+            OktaNotFound: Okta itself said that this user does not exist.
+            OktaError: as every call; its message tells which attribute Okta refuses.
+        """
+        path = path_of(user_id)
+        found = await self.request(
+            "POST", path, {"profile": dict(changes)}, what=f"POST {in_words(user_id)}", about=user_id
+        )
+        return one_user(found, user_id)
 
     async def users(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Many users by id, in one call for every 200.
@@ -136,105 +152,148 @@ class OktaClient:
         Raises:
             OktaError: as every call; also when the way to the next page leads elsewhere or in a circle.
         """
-        url: str | None = self._org_url + list_path(filter=filter, search=search, limit=limit)
+        url = self._org_url + list_path(filter=filter, search=search, limit=limit)
         what = f"GET {USERS}"
+        async for answer in self._pages("users", url, what, READ_USERS):
+            yield page_of_users(json_of(answer, what))
+
+    async def list_all(self, path: str) -> list[dict[str, Any]]:
+        """Every row of a short list of anything but users, such as "/api/v1/eventHooks".
+
+        Raises:
+            OktaError: as every call; also when the answer is no list.
+        """
+        what = f"GET {path}"
+        found: list[dict[str, Any]] = []
+        async for answer in self._pages("other", self._org_url + path, what, JSON):
+            page = json_of(answer, what)
+            if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
+                raise OktaError(f"Okta answered {what} with something that is no list.", status=answer.status)
+            found += page
+        return found
+
+    async def request(self, method: str, path: str, body: Any = None, *, what: str = "", about: str = "") -> Any:
+        """Make one call that is no read of users.
+
+        Args:
+            method: the HTTP method.
+            path: from "/api/v1/" on, already quoted.
+            body: sent as JSON; None sends none.
+            what: the call in words, if the path holds what nobody may read in a message.
+            about: the id of what the path names; then Okta's word that it does not exist is OktaNotFound.
+
+        Returns:
+            The answer's JSON; None when the answer has no body.
+
+        Raises:
+            OktaError: as every call; a status of 300 or above is no good answer.
+        """
+        what = what or f"{method} {path}"
+        content = None if body is None else msgspec.json.encode(body)
+        answer = await self._call("other", method, self._org_url + path, what, content_type=JSON, content=content)
+        if not 200 <= answer.status < 300:
+            raise fault(what, answer.status, answer.headers, answer.body, user_id=about)
+        return json_of(answer, what) if answer.body else None
+
+    async def check(self) -> dict[str, Any]:
+        """Make one cheap call, to see whether the org can be read.
+
+        Returns:
+            `org_url`, `request_id`, `sees_users`: False is a scope or role that shows nobody, or an empty org; and
+            `clock_skew_seconds`: by how much this machine's clock is ahead of Okta's, negative when it is behind,
+            None when Okta did not tell the time.
+        """
+        what = f"GET {USERS}"
+        answer = await self._get("users", self._org_url + list_path(limit=1), what)
+        users = page_of_users(json_of(answer, what))
+        return {
+            "org_url": self._org_url,
+            "request_id": request_id_of(answer.headers),
+            "sees_users": bool(users),
+            "clock_skew_seconds": clock_skew(answer, self._now()),
+        }
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _pages(self, bucket: str, url: str, what: str, content_type: str) -> AsyncIterator[Answer]:
+        """Page after page of a list."""
+        following: str | None = url
         seen: set[str] = set()
-        while url is not None:
-            seen.add(str(httpx2.URL(url)))
-            answer = await self._get("users", url, what)
-            url = next_link(answer.headers.get_list("link"), url)
-            if url in seen:
+        while following is not None:
+            seen.add(str(httpx2.URL(following)))
+            answer = await self._get(bucket, following, what, content_type=content_type)
+            following = next_link(answer.headers.get_list("link"), following)
+            if following in seen:
                 raise OktaError(
                     f"Okta's next page after {what} is one that was read before: the list would never end.",
                     hint="Try again later; if it stays, report it to Okta with the request id.",
                     status=answer.status,
                     request_id=request_id_of(answer.headers),
                 )
-            yield page_of_users(_json(answer, what))
+            yield answer
 
-    async def check(self) -> dict[str, Any]:
-        """Make one cheap call, to see whether the org can be read.
-
-        Returns:
-            `org_url`, `request_id`, and `sees_users`: False is a scope or role that shows nobody, or an empty org.
-        """
-        what = f"GET {USERS}"
-        answer = await self._get("users", self._org_url + list_path(limit=1), what)
-        users = page_of_users(_json(answer, what))
-        return {"org_url": self._org_url, "request_id": request_id_of(answer.headers), "sees_users": bool(users)}
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    async def _get(self, bucket: str, url: str, what: str, *, user_id: str = "") -> _Answer:
-        answer = await self._once(bucket, url, what, {})
-        first = request_id_of(answer.headers)
-        for repeat in range(1, MAX_REPEATS + 1):
-            if answer.status != 429:
-                break
-            # Okta's way to tell a repeat from a new call; its SDKs send the same.
-            trace = {"X-Okta-Retry-For": first, "X-Okta-Retry-Count": str(repeat)} if first else {}
-            answer = await self._once(bucket, url, what, trace)
+    async def _get(
+        self, bucket: str, url: str, what: str, *, user_id: str = "", content_type: str = READ_USERS
+    ) -> Answer:
+        answer = await self._call(bucket, "GET", url, what, content_type=content_type)
         if answer.status != 200:
             raise fault(what, answer.status, answer.headers, answer.body, user_id=user_id)
         return answer
 
-    async def _once(self, bucket: str, url: str, what: str, trace: Mapping[str, str]) -> _Answer:
+    async def _call(
+        self, bucket: str, method: str, url: str, what: str, *, content_type: str, content: bytes | None = None
+    ) -> Answer:
+        """One call with its repeats. Each is made anew: a DPoP proof is good for one request."""
+        trace: dict[str, str] = {}
+        repeats, authorized_anew = 0, False
+        first = ""
+        while True:
+            headers = {"Content-Type": content_type, **trace}
+            answer, mendable = await self._once(bucket, method, url, what, headers, content)
+            first = first or request_id_of(answer.headers)
+            if answer.status == 429 and repeats < MAX_REPEATS:
+                repeats += 1
+                # Okta's way to tell a repeat from a new call; its SDKs send the same.
+                trace = {"X-Okta-Retry-For": first, "X-Okta-Retry-Count": str(repeats)} if first else {}
+            elif mendable and not authorized_anew:
+                authorized_anew = True
+            else:
+                return answer
+
+    async def _once(
+        self, bucket: str, method: str, url: str, what: str, headers: Mapping[str, str], content: bytes | None
+    ) -> tuple[Answer, bool]:
+        """One request, and whether new authorization may mend its answer."""
         await self._budget.acquire(bucket)
-        status, headers = 0, httpx2.Headers()
+        status, told = 0, httpx2.Headers()
         try:
-            proof = await self._auth.headers("GET", url)
-            request = self._http.stream("GET", url, headers={**trace, **proof})
-            with _no_answer(what, self._timeout):
-                async with asyncio.timeout(self._timeout), request as response:
-                    status, headers = response.status_code, response.headers
-                    return _Answer(status, headers, await _read(response, what))
+            proof = await self._auth.headers(method, url)
+            async with wire.asked(
+                self._http,
+                method,
+                url,
+                what,
+                timeout_seconds=self._timeout,
+                headers={**headers, **proof},
+                content=content,
+            ) as response:
+                status, told = response.status_code, response.headers
+                body = await wire.read(response, what, max_bytes=MAX_BODY_BYTES)
         finally:
-            self._budget.release(bucket, status, headers)
+            self._budget.release(bucket, status, told)
+        return Answer(status, told, body), self._auth.learn(proof, status, told, body)
 
 
-@contextmanager
-def _no_answer(what: str, timeout_seconds: float) -> Iterator[None]:
-    """Turn every way not to get an answer into OktaUnavailable."""
-    try:
-        yield
-    except (TimeoutError, httpx2.TimeoutException):
-        raise OktaUnavailable(
-            f"Okta did not answer {what} within {timeout_seconds:g} s.", hint="It is tried again later."
-        ) from None
-    except (httpx2.LocalProtocolError, httpx2.InvalidURL):
-        # The text of these quotes headers and addresses: a token may be in it.
-        raise OktaError(f"{what} could not be sent: the request itself is wrong.", hint="Report it.") from None
-    except httpx2.RequestError as error:
-        raise OktaUnavailable(
-            f"No whole answer to {what}: {type(error).__name__}: {error}.",
-            hint="It is tried again later. If it stays, check okta.org_url, the network and the CA certificates.",
-        ) from error
-
-
-async def _read(response: httpx2.Response, what: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise OktaError(
-                f"The answer to {what} is larger than {MAX_BODY_BYTES // 1024**2} MiB and was not read.",
-                hint="Check okta.org_url: a page of users has less than 1 MiB.",
-                status=response.status_code,
-                request_id=request_id_of(response.headers),
-            )
-    return bytes(body)
-
-
-def _json(answer: _Answer, what: str) -> Any:
-    try:
-        return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # The error of the parser may quote the body, which is user data.
-        raise OktaUnavailable(
-            f"The answer to {what} is {len(answer.body)} bytes and no whole JSON text.",
-            hint="It is tried again later. If it stays, check okta.org_url and any proxy on the way to it.",
-            status=answer.status,
-            request_id=request_id_of(answer.headers),
-        ) from None
+def _user_of_login(value: Any, login: str) -> dict[str, Any]:
+    """`value`, if it has the login: Okta also answers to an id, to a login's part before the "@", and to "me"."""
+    profile = value.get("profile") if isinstance(value, dict) else None
+    found = profile.get("login") if isinstance(profile, dict) else None
+    if not isinstance(found, str) or found.casefold() != login.casefold():
+        raise OktaError(
+            "Okta answered the question for a login with another user, so the answer was not used.",
+            hint="Give the whole login, with what follows the @.",
+            status=200,
+        )
+    return dict(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,34 +17,43 @@ from rosterhook.errors import (
     OktaUnavailable,
 )
 
-#: Okta's `errorCode` to what cures it. (Okta's "error codes" reference, release 2026.08.1.)
+_SCOPE = "Grant the app the scope that this call needs (Applications > the app > Okta API Scopes)."
+_SERVICE_APP = "For a service app: check okta.client_id, and that the app is active."
+
+#: Okta's `errorCode`, or the `error` of OAuth, to what cures it. (Okta's "error codes" reference, release 2026.08.1.)
 HINTS = {
-    "E0000001": "Okta found the request itself wrong: please report it, with the request id.",
+    "E0000001": "Mend what Okta names; if that is nothing of yours, please report it, with the request id.",
     "E0000003": "Okta could not read the request: please report it, with the request id.",
-    "E0000004": "Make a new API token and set okta.token.",
-    "E0000005": "Okta took the credentials for a browser session: set okta.token to an API token of this org.",
-    "E0000006": "Give the token's admin a role that may read all users (Read-only Admin), or the app the scope"
-    " okta.users.read, and check that the token may be used from this network.",
-    "E0000007": "Okta has no such user, or hides it from the role of this token.",
+    "E0000004": f"For an API token: make a new one and set okta.token. {_SERVICE_APP}",
+    "E0000005": "Okta took the credentials for a browser session: set okta.token to an API token of this org, or"
+    " okta.client_id and okta.private_key to those of a service app.",
+    "E0000006": "Give the token's admin, or the service app, a role that may do this (to read all users: Read-only"
+    " Admin), and the app the scope (okta.users.read). Check that it may be used from this network.",
+    "E0000007": "Okta has no such user or hook, or hides it from the role of this token or app.",
     "E0000008": "okta.org_url is not the address of an Okta org, or something rewrites paths on the way.",
     "E0000009": "Okta failed or took too long: it is tried again later.",
     "E0000010": "Okta is in read-only mode for maintenance: it is tried again later. See https://status.okta.com.",
-    "E0000011": "The API token is wrong, revoked, unused for 30 days, or of another org; or its admin was"
-    " deactivated. Make a new one and set okta.token.",
+    "E0000011": "For an API token: it is wrong, revoked, unused for 30 days, or of another org, or its admin was"
+    f" deactivated; make a new one and set okta.token. {_SERVICE_APP}",
     "E0000015": "The org does not have this feature, or the token may not use it: ask Okta's support.",
     "E0000021": "A proxy changed the Accept or Content-Type header on the way.",
     "E0000022": "okta.org_url is not the address of an Okta org, or the token may not use this call.",
     "E0000031": "Okta does not understand this search: please report it, with the request id.",
     "E0000038": "Okta does not allow this in the user's status.",
-    "E0000047": "Lower okta.share, or raise the limit of this token in the Admin Console (Security > API).",
+    "E0000047": "Lower okta.share, or raise the limit of this token or app in the Admin Console.",
     "E0000053": "Okta does not understand this filter: please report it, with the request id.",
     "E0000060": "Okta does not offer this call: please report it, with the request id.",
     "E0000100": "Okta's search is down: it is tried again later.",
-    "invalid_client": "Check the client id, and that the public key of the private key is saved in the app.",
-    "invalid_scope": "Grant the app the scope okta.users.read (Applications > the app > Okta API Scopes).",
-    "invalid_dpop_proof": "The app demands DPoP: turn it off in the app, or use credentials with DPoP.",
-    "invalid_token": "The access token is wrong or expired, or lacks the DPoP proof it was made with.",
-    "insufficient_scope": "Grant the app the scope okta.users.read (Applications > the app > Okta API Scopes).",
+    "invalid_client": "Check okta.client_id, and that the public key of okta.private_key is saved in the app.",
+    "invalid_scope": _SCOPE,
+    "consent_required": _SCOPE,
+    "access_denied": "Okta's policies refuse the app: see why in Reports > System Log.",
+    "unauthorized_client": "The app may not log in this way: make one of the type API Services.",
+    "invalid_dpop_proof": "Check this machine's clock (NTP), and that okta.org_url is the org's own address.",
+    "use_dpop_nonce": "Something on the way takes the header DPoP-Nonce out of Okta's answers.",
+    "invalid_token": f"Okta does not take the access token, not even a new one. {_SERVICE_APP}",
+    "insufficient_scope": _SCOPE,
+    "temporarily_unavailable": "Okta is overloaded or in maintenance: it is tried again later.",
 }
 _NO_OKTA = "Check okta.org_url, and any proxy on the way to it: this answer is not from Okta's API."
 _REDIRECT = "Set okta.org_url to the org's own address, such as https://example.okta.com."
@@ -61,16 +70,25 @@ _BY_CODE: dict[str, type[OktaError]] = {
     "E0000047": OktaRateLimited,
     "E0000100": OktaUnavailable,
     "insufficient_scope": OktaForbidden,
+    "invalid_scope": OktaForbidden,
+    "access_denied": OktaForbidden,
+    "consent_required": OktaForbidden,
+    "unauthorized_client": OktaForbidden,
+    "invalid_client": OktaUnauthorized,
+    "invalid_dpop_proof": OktaUnauthorized,
+    "use_dpop_nonce": OktaUnauthorized,
+    "invalid_token": OktaUnauthorized,
+    "temporarily_unavailable": OktaUnavailable,
 }
 _BY_STATUS: dict[int, type[OktaError]] = {
     401: OktaUnauthorized,
     403: OktaForbidden,
     408: OktaUnavailable,
     425: OktaUnavailable,
-    429: OktaRateLimited,
 }
 _E_MAIL = re.compile(r"[^\s\"'<>()@]+@[^\s\"'<>()@]+")
 _MISSING = re.compile(r"Resource not found: (.*) \(\w+\)$")
+_CHALLENGE = re.compile(r'\b(error|error_description)="([^"]*)"')
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 
 
@@ -78,6 +96,13 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """Okta's `X-Okta-Request-Id`, or "" where there is none or it is no such id."""
     value = headers.get("x-okta-request-id", "")
     return value if _REQUEST_ID.fullmatch(value) else ""
+
+
+def codes_of(headers: Mapping[str, str], body: bytes) -> tuple[str, ...]:
+    """Every code of an answer without success: Okta's `errorCode`, OAuth's `error`, and that of `WWW-Authenticate`,
+    where Okta's API tells what is wrong with an access token or a DPoP proof.
+    """
+    return _codes(_object(body), _challenge(headers))
 
 
 def fault(what: str, status: int, headers: Mapping[str, str], body: bytes, *, user_id: str = "") -> OktaError:
@@ -88,33 +113,47 @@ def fault(what: str, status: int, headers: Mapping[str, str], body: bytes, *, us
         status: the HTTP status.
         headers: of the answer; names in any case where the mapping allows it, else in lower case.
         body: of the answer; JSON or anything else.
-        user_id: whom the request asked for. Only then can a 404 be OktaNotFound, and only if it is Okta's own
-            E0000007 and about that user: anything weaker would delete users because of a wrong address.
+        user_id: whom, or which hook, the request asked for. Only then can a 404 be OktaNotFound, and only if it is
+            Okta's own E0000007 and about that one: anything weaker would delete users because of a wrong address.
 
     Returns:
         The error to raise; its message holds no text of a body that is not Okta's.
     """
-    parsed = _object(body)
-    code = _text(parsed.get("errorCode")) or _text(parsed.get("error"))
-    kind = _kind(status, code, _text(parsed.get("errorSummary")), user_id)
+    parsed, challenge = _object(body), _challenge(headers)
+    codes = _codes(parsed, challenge)
+    kind = _kind(status, codes, _text(parsed.get("errorSummary")), user_id)
+    if kind is OktaError and challenge and status == 400:
+        kind = OktaUnauthorized  # a challenge is about the login, whatever it says: never about a user
     request_id = request_id_of(headers)
-    said = _said(parsed, code) or _not_json(headers, body)
+    said = _said(parsed) or _said(challenge) or _not_json(headers, body)
     trace = f" (X-Okta-Request-Id: {request_id})" if request_id else ""
     return kind(
         f"Okta answered {status} to {what}: {said}{trace}.",
-        hint=_hint(status, code, is_gone=kind is OktaNotFound),
+        hint=_hint(status, codes, is_gone=kind is OktaNotFound),
         status=status,
-        code=code,
+        code=codes[0] if codes else "",
         request_id=request_id,
     )
 
 
-def _kind(status: int, code: str, summary: str, user_id: str) -> type[OktaError]:
+def _codes(*answers: Mapping[str, Any]) -> tuple[str, ...]:
+    found = (_text(answer.get(key)) for answer in answers for key in ("errorCode", "error"))
+    return tuple(dict.fromkeys(code for code in found if code))
+
+
+def _challenge(headers: Mapping[str, str]) -> dict[str, str]:
+    return dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
+
+
+def _kind(status: int, codes: Sequence[str], summary: str, user_id: str) -> type[OktaError]:
     if status == 404:
-        return OktaNotFound if code == "E0000007" and _is_about(summary, user_id) else OktaError
+        return OktaNotFound if codes[:1] == ("E0000007",) and _is_about(summary, user_id) else OktaError
     if status >= 500:
         return OktaUnavailable
-    return _BY_CODE.get(code) or _BY_STATUS.get(status, OktaError)
+    if status == 429:
+        return OktaRateLimited
+    known = (_BY_CODE[code] for code in codes if code in _BY_CODE)
+    return next(known, None) or _BY_STATUS.get(status, OktaError)
 
 
 def _is_about(summary: str, user_id: str) -> bool:
@@ -123,15 +162,17 @@ def _is_about(summary: str, user_id: str) -> bool:
     return bool(user_id) and (named is None or named[1] == user_id)
 
 
-def _hint(status: int, code: str, *, is_gone: bool) -> str:
+def _hint(status: int, codes: Sequence[str], *, is_gone: bool) -> str:
     if 300 <= status < 400:
         return _REDIRECT
-    if (code == "E0000007" and not is_gone) or (not code and status < 500 and status != 429):
+    if ("E0000007" in codes and not is_gone) or (not codes and status < 500 and status != 429):
         return _NO_OKTA
-    return HINTS.get(code) or ("It is tried again later." if status >= 500 else "")
+    known = (HINTS[code] for code in codes if code in HINTS)
+    return next(known, "It is tried again later." if status >= 500 else "")
 
 
-def _said(parsed: Mapping[str, Any], code: str) -> str:
+def _said(parsed: Mapping[str, Any]) -> str:
+    code = next(iter(_codes(parsed)), "")
     summary = _text(parsed.get("errorSummary")) or _text(parsed.get("error_description"))
     parts = [part for part in (summary, *_causes(parsed.get("errorCauses"))) if part]
     words = _harmless("; ".join(parts))
