@@ -17,7 +17,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from rosterhook import cli, directory
-from rosterhook.cli import check, common, look, run
+from rosterhook.cli import check, common, look, points, run
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.inbox import SqliteInbox
@@ -114,7 +114,7 @@ def test_status_prints_errors_as_they_are(
 @pytest.mark.parametrize("text", EVIL)
 def test_check_prints_errors_as_they_are(capsys: pytest.CaptureFixture[str], text: str) -> None:
     """The point that failed and its cure are told word by word."""
-    check._cross("target app", RosterhookError(f"what {text}", hint=f"cure {text}"))
+    check._print(points.Point("target app", "problem", f"what {text}", f"cure {text}"))
     printed = capsys.readouterr().out
     assert f"target app  what {text}\n  cure {text}\n" in printed
 

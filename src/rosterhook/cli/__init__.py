@@ -24,10 +24,12 @@ app = App(
 #: Each command and its one line in the list; `--help` of the command itself says more.
 COMMANDS = {
     "demo": ("demo:demo", "Try everything in one terminal: a simulated Okta org, synced into data/users.db."),
+    "init": ("init:init", "Ask five questions and write rosterhook.toml and .env; needs no network."),
     "serve": ("run:serve", "Run the service: a web and a worker process; one that dies is started again."),
     "web": ("run:web", "Run the web process alone: it takes Okta's hooks and answers the API."),
     "worker": ("run:worker", "Run the worker process alone: it reads Okta and writes the targets."),
     "check": ("check:check", "Ask Okta and every target whether it would work; say what is wrong."),
+    "hook": ("hook:app", "Set up the event hook in Okta: create, status, verify, rotate, repair, delete."),
     "status": ("look:status", "Show how things stand: what arrived, what waits, how each target keeps up."),
     "users": ("look:users", "List the users as Okta has them."),
     "events": ("look:events", "List the events that Okta sent, or follow them."),

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.text import Text
 
-from rosterhook.cli.common import ConfigPath, DryRun, load, out, plain
-from rosterhook.config import Config, OktaConfig, SqlTarget
-from rosterhook.errors import ConfigError, RosterhookError
-from rosterhook.okta.auth import SswsAuth
-from rosterhook.okta.budget import Budget
-from rosterhook.okta.client import OktaClient
-from rosterhook.targets.registry import build_target
+from rosterhook.cli.common import AsJson, ConfigPath, DryRun, load, out, plain, print_json
+from rosterhook.cli.points import Point, State, points, problem
+from rosterhook.config import Config
+from rosterhook.errors import ConfigError
 from rosterhook.targets.tutorial import TutorialTable
-from rosterhook.web import require_secret
 
 EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+MARKS: dict[State, tuple[str, str]] = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
 def check(
     *,
     config: ConfigPath = None,
+    as_json: AsJson = False,
     merge_doubles: Annotated[
         bool, Parameter(negative="", help="Merge the doubled rows of a tutorial's database, the oldest stays.")
     ] = False,
@@ -32,54 +34,29 @@ def check(
     """Ask Okta and every target whether rosterhook could work, and say point by point what is wrong. Writes nothing
     unless --merge-doubles is given.
     """
-    loaded = load(config)
-    return asyncio.run(_merge(loaded, dry_run) if merge_doubles else _check(loaded))
+    if merge_doubles:
+        return asyncio.run(_merge(load(config), dry_run))
+    return asyncio.run(_check_as_json(config) if as_json else _check(config))
 
 
-async def _check(config: Config) -> int:
-    good = [_hook(config), await _okta(config.okta)]
-    good += [await _target(target) for target in config.targets]
-    return 0 if all(good) else EXIT_FAILED
+async def _check(path: Path | None) -> int:
+    failed = False
+    async for point in points(load(path)):
+        _print(point)
+        failed = failed or point.state == "problem"
+    return EXIT_FAILED if failed else 0
 
 
-def _hook(config: Config) -> bool:
+async def _check_as_json(path: Path | None) -> int:
+    """A program gets a list in every case; that there is no configuration to check is its one point."""
     try:
-        require_secret(config)
-    except RosterhookError as error:
-        return _cross("hook", error)
-    return _tick("hook", f"has a secret; paths {config.hook.path} and /userTransfer")
-
-
-async def _okta(okta: OktaConfig) -> bool:
-    if okta.org_url is None or okta.token is None:
-        return _tick("okta", "not asked: without okta.org_url and okta.token users are built from events alone")
-    client = OktaClient(okta.org_url, SswsAuth(okta.token), Budget(okta.share), timeout_seconds=okta.timeout_seconds)
-    try:
-        found = await client.check()
-    except RosterhookError as error:
-        return _cross("okta", error)
-    finally:
-        await client.aclose()
-    if not found["sees_users"]:
-        hint = "Give the token's admin a role that may read all users (Read-only Admin)."
-        return _cross("okta", RosterhookError(f"{okta.org_url} answers, but the token sees no user.", hint=hint))
-    return _tick("okta", f"{okta.org_url} answers, and the token may read users")
-
-
-async def _target(config: SqlTarget) -> bool:
-    name = f"target {config.name}"
-    target = build_target(config)
-    try:
-        report = await target.check()
-    except RosterhookError as error:
-        return _cross(name, error)
-    finally:
-        await target.aclose()
-    for fact in report.facts:
-        _tick(name, fact)
-    for problem in report.problems:
-        _cross(name, RosterhookError(problem))
-    return not report.problems
+        config = load(path)
+    except ConfigError as error:
+        print_json([asdict(problem("config", error))])
+        return EXIT_CONFIG
+    found = [point async for point in points(config)]
+    print_json([asdict(point) for point in found])
+    return EXIT_FAILED if any(point.state == "problem" for point in found) else 0
 
 
 async def _merge(config: Config, dry_run: bool) -> int:
@@ -103,17 +80,8 @@ async def _merge(config: Config, dry_run: bool) -> int:
     return 0
 
 
-def _tick(where: str, what: str) -> bool:
-    _point("✓", "green", where, what)
-    return True
-
-
-def _cross(where: str, error: RosterhookError) -> bool:
-    _point("✗", "red", where, error.message)
-    if error.hint:
-        out.print(f"  {error.hint}", markup=False, soft_wrap=True)
-    return False
-
-
-def _point(mark: str, colour: str, where: str, what: str) -> None:
-    out.print(Text.assemble((mark, colour), " ", (where, "bold"), plain(f"  {what}")), soft_wrap=True)
+def _print(point: Point) -> None:
+    mark, colour = MARKS[point.state]
+    out.print(Text.assemble((mark, colour), " ", (point.name, "bold"), plain(f"  {point.message}")), soft_wrap=True)
+    if point.cure:
+        out.print(f"  {point.cure}", markup=False, soft_wrap=True)
