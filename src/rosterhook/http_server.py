@@ -65,6 +65,13 @@ def listening(server: ServerConfig) -> Iterator[socket.socket]:
         yield listener
 
 
+@contextmanager
+def inherited(fd: int) -> Iterator[socket.socket]:
+    """The listening socket that the supervisor has opened, and keeps open beyond the life of this process."""
+    with socket.socket(fileno=fd) as listener:
+        yield listener
+
+
 def address_of(listener: socket.socket) -> str:
     """The address as a URL, with the real port, and brackets around an IPv6 host."""
     host, port = listener.getsockname()[:2]

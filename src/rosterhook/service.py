@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -58,6 +59,7 @@ class Supervised:
     Args:
         name: for the log.
         command: program and arguments. Its standard input is a pipe: when that closes, it shall end.
+        inherit: file descriptors that it gets beside, under the same numbers.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Supervised:
         env: Mapping[str, str],
         cwd: Path | None = None,
         stderr: IO[str] | None = None,
+        inherit: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._command = command
         self._env = env
         self._cwd = cwd
         self._stderr = stderr
+        self._inherit = tuple(inherit)
         self._failures = 0
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -117,6 +121,7 @@ class Supervised:
             stderr=self._stderr,
             env=self._env,
             cwd=self._cwd,
+            pass_fds=self._inherit,
             start_new_session=True,
         )
 
@@ -135,16 +140,39 @@ async def wait_for(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
 
 
-async def supervise(processes: Sequence[Supervised], stop: asyncio.Event) -> int:
-    """Run all until `stop`, or until one gives up; return the first exit code that is not 0."""
+async def supervise(processes: Sequence[Supervised], stop: asyncio.Event, listener: socket.socket | None = None) -> int:
+    """Run all until `stop`, or until one gives up; return the first exit code that is not 0.
+
+    Args:
+        listener: what the web process listens on. It is closed as soon as the end begins: nobody waits in its queue
+            for a process that will not come.
+    """
     tasks = [asyncio.create_task(process.run(stop)) for process in processes]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    if listener is not None:
+        listener.close()
     codes = await asyncio.gather(*tasks)
     return next((code for code in codes if code), 0)
 
 
-def part(name: str, *, env: Mapping[str, str], cwd: Path | None = None, stderr: IO[str] | None = None) -> Supervised:
-    """The process `rosterhook web` or `rosterhook worker`."""
+def part(
+    name: str,
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stderr: IO[str] | None = None,
+    listener: socket.socket | None = None,
+) -> Supervised:
+    """The process `rosterhook web` or `rosterhook worker`.
+
+    Args:
+        listener: what web shall listen on. The supervisor keeps it open: who calls while web starts again waits in its
+            queue for a second or two, and is not refused.
+    """
     command = [sys.executable, "-m", "rosterhook", name, "--supervised"]
-    return Supervised(name, command, env=env, cwd=cwd, stderr=stderr)
+    if listener is None:
+        return Supervised(name, command, env=env, cwd=cwd, stderr=stderr)
+    fd = listener.fileno()
+    return Supervised(name, [*command, f"--listen-fd={fd}"], env=env, cwd=cwd, stderr=stderr, inherit=(fd,))

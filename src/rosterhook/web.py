@@ -18,7 +18,7 @@ from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
 from rosterhook.hook_secrets import HookSecrets, read_record
-from rosterhook.http_server import address_of, listening, server_for
+from rosterhook.http_server import address_of, inherited, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
@@ -96,9 +96,13 @@ async def opened(config: Config) -> AsyncIterator[Web]:
         yield Web(config, stores.inbox, stores.state, Api(stores.inbox, stores.state, targets))
 
 
-async def run_web(config: Config, stop: asyncio.Event) -> None:
-    """The whole life of a web process. When `stop` is set, answers under way are finished first."""
-    with listening(config.server) as listener:
+async def run_web(config: Config, stop: asyncio.Event, listen_fd: int | None = None) -> None:
+    """The whole life of a web process. When `stop` is set, answers under way are finished first.
+
+    Args:
+        listen_fd: the supervisor's listening socket; None opens one.
+    """
+    with listening(config.server) if listen_fd is None else inherited(listen_fd) as listener:
         async with opened(config) as web:
             server = server_for(web.app)
             # What was loaded to get here stays for good: the collector need not walk through it, which costs pauses

@@ -188,6 +188,17 @@ def test_dead_process_is_started_again(service: Service) -> None:
     assert '"process.died"' in service.output
 
 
+def test_call_during_a_restart_waits_and_is_taken(service: Service) -> None:
+    """The web process dies, and Okta calls that moment: the call waits in the supervisor's queue, and is not refused."""
+    for number in range(3):
+        web = service.pid_of("web")
+        service.kill("web")
+        answer = post(service, event_for(f"00u{number}", f"uuid-{number}"))
+        assert answer.status_code == 200
+        assert service.pid_of("web") != web
+    settled(service, 3)
+
+
 def test_children_end_with_their_supervisor(service: Service) -> None:
     """When the supervisor is killed, its children see it and end, so that the next start finds the port free."""
     children = [service.pid_of("web"), service.pid_of("worker")]

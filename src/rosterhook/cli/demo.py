@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,15 +117,13 @@ async def _run(folder: Path, port: int, users: int, seconds: float | None, stop:
     with (folder / "demo.log").open("w") as log:
         async with running(settings) as simulator:
             config = _configure(folder, port, simulator.url)
-            with listening(config.server):
-                pass  # a taken port is told before anything starts
-            parts = list(_parts(folder, log))
-            supervising = asyncio.create_task(supervise(parts, stop))
-            try:
-                await _show(config, simulator, users, seconds, stop)
-            finally:
-                stop.set()
-                await supervising
+            with listening(config.server) as listener:
+                supervising = asyncio.create_task(supervise(_parts(folder, log, listener), stop, listener))
+                try:
+                    await _show(config, simulator, users, seconds, stop)
+                finally:
+                    stop.set()
+                    await supervising
 
 
 def _configure(folder: Path, port: int, org_url: str) -> Config:
@@ -133,13 +132,15 @@ def _configure(folder: Path, port: int, org_url: str) -> Config:
     return load_config(path, environ={}, cwd=folder)
 
 
-def _parts(folder: Path, log: IO[str]) -> Iterator[Supervised]:
+def _parts(folder: Path, log: IO[str], listener: socket.socket) -> list[Supervised]:
     """Both processes, with the demo's own configuration and nothing of this shell's or this folder's."""
     foreign = ("ROSTERHOOK_", "OKTA_")
     env = {key: value for key, value in os.environ.items() if not key.upper().startswith(foreign)}
     env["ROSTERHOOK_CONFIG"] = str(folder / "demo.toml")
-    for name in ("web", "worker"):
-        yield part(name, env=env, cwd=folder, stderr=log)
+    return [
+        part("web", env=env, cwd=folder, stderr=log, listener=listener),
+        part("worker", env=env, cwd=folder, stderr=log),
+    ]
 
 
 async def _show(config: Config, simulator: Simulator, users: int, seconds: float | None, stop: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Annotated
 
@@ -10,35 +11,38 @@ from cyclopts import Parameter
 from rosterhook.admin import admin_token, token_path
 from rosterhook.cli.common import ConfigPath, load, out
 from rosterhook.config import Config
+from rosterhook.http_server import address_of, listening
 from rosterhook.service import part, run_until_signal, supervise
 from rosterhook.web import require_secret, run_web
 from rosterhook.worker import run_worker
 
 Watched = Annotated[bool, Parameter(name="--supervised", negative="", show=False)]
+ListenFd = Annotated[int | None, Parameter(show=False)]
 
 
 def serve(*, config: ConfigPath = None) -> int:
     """Run the service: a web and a worker process; one that dies is started again. Ctrl-C ends it cleanly."""
     loaded = load(config)
     require_secret(loaded)
-    announce(loaded)
     env = dict(os.environ)
     if config is not None:
         env["ROSTERHOOK_CONFIG"] = str(config.absolute())
-    parts = [part("web", env=env), part("worker", env=env)]
     codes: list[int] = []
+    with listening(loaded.server) as listener:
+        announce(loaded, address_of(listener))
+        parts = [part("web", env=env, listener=listener), part("worker", env=env)]
 
-    async def run(stop: object) -> None:
-        codes.append(await supervise(parts, stop))  # type: ignore[arg-type]
+        async def run(stop: asyncio.Event) -> None:
+            codes.append(await supervise(parts, stop, listener))
 
-    run_until_signal(run)
+        run_until_signal(run)
     return codes[0]
 
 
-def web(*, config: ConfigPath = None, supervised: Watched = False) -> None:
+def web(*, config: ConfigPath = None, supervised: Watched = False, listen_fd: ListenFd = None) -> None:
     """Run the web process alone: it takes Okta's hooks and answers the API."""
     loaded = load(config)
-    run_until_signal(lambda stop: run_web(loaded, stop), watch_stdin=supervised)
+    run_until_signal(lambda stop: run_web(loaded, stop, listen_fd), watch_stdin=supervised)
 
 
 def worker(*, config: ConfigPath = None, supervised: Watched = False) -> None:
@@ -47,22 +51,14 @@ def worker(*, config: ConfigPath = None, supervised: Watched = False) -> None:
     run_until_signal(lambda stop: run_worker(loaded, stop), watch_stdin=supervised)
 
 
-def announce(config: Config) -> None:
+def announce(config: Config, address: str) -> None:
     """Say where to look. A token that is generated now is shown this once, as a link."""
     new = config.server.admin_token is None and not token_path(config).exists() and not config.server.open
     if new:
-        _say(f"Open {_page(config)}?token={admin_token(config)}")
+        _say(f"Open {address}/?token={admin_token(config)}")
     elif config.server.admin_token is None and not config.server.open:
-        _say(f"Open {_page(config)}?token=... with the token in {token_path(config)}")
-    if not config.server.port:
-        _say("The port is any free one: the log line web.listening tells it.")
-    _say(f"Point Okta's event hook at https://<your host>{config.hook.path}")
-
-
-def _page(config: Config) -> str:
-    host = config.server.host
-    # Port 0 is not where it listens: which one that is, only the web process will know.
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port or '<port>'}/"
+        _say(f"Open {address}/?token=... with the token in {token_path(config)}")
+    _say(f"Point Okta's event hook at {config.hook.url or f'https://<your host>{config.hook.path}'}")
 
 
 def _say(text: str) -> None:

@@ -84,6 +84,7 @@ async def running(settings: Settings | None = None) -> AsyncIterator[Simulator]:
                 simulator.hooks.courier.trust(authority.certificate)
             simulator.address = _address(listener, "https" if tls else "http")
             simulator.url = "" if listener.getsockname()[0] in _EVERYWHERE else simulator.address
+            simulator.hooks.courier.org_url = simulator.url or simulator.hooks.courier.org_url
             async with _served(_app(simulator), listener, tls):
                 yield simulator
 

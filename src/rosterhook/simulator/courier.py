@@ -40,6 +40,9 @@ class Answer(NamedTuple):
 class Courier:
     """Knows how to reach every hook.
 
+    Attributes:
+        org_url: how deliveries name the org that they come from.
+
     Raises:
         SimulatorError: the settings' CA file cannot be used.
     """
@@ -49,6 +52,7 @@ class Courier:
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self.org_url = f"https://{settings.org_host}"
         self._rng = Random(f"{settings.seed}/delivery")  # noqa: S311
         self._trusted = _trust(settings.hook_ca_file)
         # A connection kept longer than the receiver keeps it would break under the next delivery.
@@ -97,7 +101,7 @@ class Courier:
             "eventType": "com.okta.event_hook",
             "eventTypeVersion": "1.0",
             "cloudEventsVersion": "0.1",
-            "source": f"https://{self._settings.org_host}/api/v1/eventHooks/{hook.id}",
+            "source": f"{self.org_url}/api/v1/eventHooks/{hook.id}",
             "eventId": new_uuid(self._rng),
             "data": {"events": events},
             "eventTime": instant(self._clock()),

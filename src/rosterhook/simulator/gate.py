@@ -13,7 +13,7 @@ from rosterhook.simulator import errors
 from rosterhook.simulator.api import PATHS
 from rosterhook.simulator.api.call import Action, Call
 from rosterhook.simulator.auth import endpoint
-from rosterhook.simulator.auth.admission import Admission, check_scope, without_role
+from rosterhook.simulator.auth.admission import Admission, check_scope, sees_nothing
 from rosterhook.simulator.auth.principals import Principal
 from rosterhook.simulator.auth.refusals import OAuthError, Refusal
 from rosterhook.simulator.errors import OktaError
@@ -75,7 +75,10 @@ class Gate:
             if allowance.exceeded:
                 raise errors.too_many_calls()
             call = Call(self._simulator, request, base, args, principal)
-            response = self._kept_out(call, action) or await action.handler(call)
+            hidden = self._hides(call, action)
+            response = await action.handler(call)
+            if hidden:
+                response = _emptied(response)
         except OktaError as error:
             response = self._error(error)
         except Refusal as refusal:
@@ -115,12 +118,12 @@ class Gate:
         principal = self._admission.authenticate(request, endpoint.called_urls(request, base))
         return principal._replace(role="none") if self._simulator.faults.plan.lost_role else principal
 
-    def _kept_out(self, call: Call, action: Action) -> Response | None:
-        """The answer to a caller whose scopes or role don't reach. Raises OktaError or Refusal."""
+    def _hides(self, call: Call, action: Action) -> bool:
+        """Whether a list is to look empty. Raises OktaError or Refusal where scopes or role don't reach."""
         simulator = self._simulator
         check_scope(call.request, call.principal, action.scope, frozenset(simulator.faults.plan.lost_scope))
         hides = simulator.settings.roleless == "empty"
-        return without_role(call.principal, action.scope, call.args, hides=hides)
+        return sees_nothing(call.principal, action.scope, call.args, hides=hides)
 
     def _spend(self, bucket: str, principal: str | None, request: Request) -> Allowance:
         simulator = self._simulator
@@ -172,6 +175,15 @@ def _route(request: Request) -> tuple[Action, tuple[str, ...]]:
         if match is not None:
             return known.methods.get(request.method, _NO_METHOD), match.groups()
     return _NO_PATH, ()
+
+
+def _emptied(page: Response) -> Response:
+    """The same page as if there was nobody: recorded with its link to itself."""
+    response = JSONResponse([])
+    for link in page.headers.getlist("link"):
+        if link.endswith('rel="self"'):
+            response.headers.append("Link", link)
+    return response
 
 
 async def _no_path(_call: Call) -> Response:

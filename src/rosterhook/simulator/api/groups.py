@@ -21,6 +21,7 @@ from rosterhook.simulator.views import listed
 PAGE, Q_PAGE = 10_000, 300
 MEMBERS_PAGE = 1000
 USERS_GROUPS_PAGE = 200
+APPS_PAGE, APPS_MOST = 20, 200
 READ, MANAGE = "okta.groups.read", "okta.groups.manage"
 
 
@@ -91,22 +92,32 @@ async def list_users_groups(call: Call) -> Response:
     return list_answer(call, path, [shown_group(call, group) for group in groups], limit, last)
 
 
+async def list_groups_apps(call: Call) -> Response:
+    """GET /groups/{id}/apps: no group has any."""
+    group = call.simulator.org.groups.get(call.args[0])
+    return list_answer(call, f"groups/{group['id']}/apps", [], whole_page(call, APPS_PAGE, APPS_MOST), None)
+
+
+#: Group rules, which are not simulated, have their paths where ids are.
+_ID = "(?!rules(?:/|$))([^/]+)"
+
 PATHS = (
     Path(
         re.compile("groups"),
         {"GET": Action(list_groups, "groups", READ), "POST": Action(create_group, "groups", MANAGE)},
     ),
     Path(
-        re.compile("groups/([^/]+)"),
+        re.compile(f"groups/{_ID}"),
         {
             "GET": Action(get_group, "group", READ),
             "PUT": Action(replace_group, "group", MANAGE),
             "DELETE": Action(delete_group, "group", MANAGE),
         },
     ),
-    Path(re.compile("groups/([^/]+)/users"), {"GET": Action(list_members, "groups", READ)}),
+    Path(re.compile(f"groups/{_ID}/users"), {"GET": Action(list_members, "groups", READ)}),
+    Path(re.compile(f"groups/{_ID}/apps"), {"GET": Action(list_groups_apps, "groups", READ)}),
     Path(
-        re.compile("groups/([^/]+)/users/([^/]+)"),
+        re.compile(f"groups/{_ID}/users/([^/]+)"),
         {"PUT": Action(add_member, "groups", MANAGE), "DELETE": Action(remove_member, "groups", MANAGE)},
     ),
     Path(re.compile("users/([^/]+)/groups"), {"GET": Action(list_users_groups, "other", "okta.users.read")}),

@@ -11,10 +11,13 @@ from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
 from rosterhook.simulator.api.call import Action, Call, Path
+from rosterhook.simulator.api.lists import list_answer, whole_page
 from rosterhook.simulator.bodies import json_object
 from rosterhook.simulator.events import new_id
 from rosterhook.simulator.org import user_target
 
+#: Okta's API description: by default and at most.
+GRANTS_PAGE, GRANTS_MOST = 20, 200
 READ, MANAGE = "okta.users.read", "okta.users.manage"
 
 
@@ -73,6 +76,12 @@ async def nothing(call: Call) -> Response:
     return JSONResponse([])
 
 
+async def grants(call: Call) -> Response:
+    """GET /users/{id}/grants: nobody has any either, but this list is recorded with its link."""
+    path = f"users/{call.simulator.org.get(call.args[0])['id']}/grants"
+    return list_answer(call, path, [], whole_page(call, GRANTS_PAGE, GRANTS_MOST), None)
+
+
 async def blocks(call: Call) -> Response:
     """GET /users/{id}/blocks: recorded as a feature that the org doesn't have."""
     call.simulator.org.get(call.args[0])
@@ -93,7 +102,8 @@ PATHS = (
     ),
     Path(re.compile("users/([^/]+)/credentials/forgot_password"), {"POST": Action(forgot_password, "other", MANAGE)}),
     Path(re.compile("users/([^/]+)/sessions"), {"DELETE": Action(end_sessions, "other", MANAGE)}),
-    Path(re.compile("users/([^/]+)/(?:grants|appLinks|factors)"), {"GET": Action(nothing, "other", READ)}),
+    Path(re.compile("users/([^/]+)/(?:appLinks|factors)"), {"GET": Action(nothing, "other", READ)}),
+    Path(re.compile("users/([^/]+)/grants"), {"GET": Action(grants, "other", READ)}),
     Path(re.compile("users/([^/]+)/roles"), {"GET": Action(nothing, "other", "okta.roles.read")}),
     Path(re.compile("users/([^/]+)/blocks"), {"GET": Action(blocks, "other", READ)}),
 )

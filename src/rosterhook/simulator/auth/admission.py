@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from rosterhook.simulator import errors
 from rosterhook.simulator.auth.access import Access
@@ -96,8 +95,8 @@ def check_scope(request: Request, principal: Principal, scope: str, lost: frozen
         raise Refusal(403, scheme, "insufficient_scope", description)
 
 
-def without_role(principal: Principal, scope: str, args: tuple[str, ...], *, hides: bool) -> Response | None:
-    """What a role that allows too little gets instead of the answer; None where it allows the call.
+def sees_nothing(principal: Principal, scope: str, args: tuple[str, ...], *, hides: bool) -> bool:
+    """Whether a list is to look empty to this caller.
 
     Args:
         scope: what the endpoint asks for; it tells what the call is about.
@@ -108,9 +107,9 @@ def without_role(principal: Principal, scope: str, args: tuple[str, ...], *, hid
         OktaError: 403 E0000006, or 404 for a user or group that is hidden.
     """
     if not scope or principal.role == "super" or (principal.role == "read_only" and scope in _READ_ONLY):
-        return None
+        return False
     if principal.role != "none" or not hides or scope not in _HIDDEN:
         raise errors.forbidden()
     if args:
         raise OktaError(404, "E0000007", f"Not found: Resource not found: {args[0]} ({_HIDDEN[scope]})")
-    return JSONResponse([])
+    return True
