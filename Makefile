@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MARK := $(VENV)/.made-of-lock
 
-.PHONY: help setup demo run test check bench docs lock clean
+.PHONY: help setup demo run test services check bench docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ run: setup ## The service, with rosterhook.toml or .env of this folder
 test: setup ## Every test; those whose server is not installed are skipped with a reason
 	$(BIN)/python -m pytest $(ARGS)
 
+services: ## Fetch a fake of Okta that others wrote, for the tests that need it (by npm)
+	cd tests/contract/emulate && npm ci
+
 check: setup ## Format, lint, types, import rules, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -46,4 +49,4 @@ lock: ## Resolve requirements.lock anew (needs uv)
 	uv export --python 3.11 --format requirements-txt --no-emit-project --no-header --upgrade --output-file requirements.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) docs/_build tests/contract/emulate/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

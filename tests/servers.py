@@ -16,6 +16,8 @@ import pytest
 
 PASSWORD = "pg-and-maria-secret"
 START_SECONDS = 60
+#: Where npm puts the fake of Okta that others wrote.
+EMULATE = Path(__file__).parent / "contract" / "emulate"
 
 
 def service_or_skip(name: str, *programs: str | None) -> None:
@@ -75,6 +77,17 @@ def mariadb_server() -> Iterator[str]:
         serve += ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", f"--pid-file={folder / 'data' / 'pid'}"]
         with _serving([*as_user, *serve], ready="ready for connections"):
             yield f"mysql://rosterhook:{PASSWORD}@127.0.0.1:{port}"
+
+
+@contextmanager
+def emulate_server() -> Iterator[str]:
+    """Run emulate's fake of Okta; gives its address: `http://127.0.0.1:port`."""
+    program = EMULATE / "node_modules" / "emulate" / "dist" / "index.js"
+    service_or_skip("emulate (by `make services`)", "node", str(program))
+    port = _free_port()
+    command = ["node", "--import", str(EMULATE / "preload.mjs"), str(program), "--service", "okta", "--port", str(port)]
+    with _serving(command, ready="listening"):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

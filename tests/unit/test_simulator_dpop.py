@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from joserfc.jwk import OctKey, RSAKey
-from oauth_caller import NOW, ORG, OTHER_KEY, PROOF_KEY, Caller, challenge, refusal, settings
 
+from oauth_caller import NOW, ORG, OTHER_KEY, PROOF_KEY, Caller, challenge, refusal, settings
 from rosterhook.simulator import in_process
 from rosterhook.simulator.auth.jose import ALGORITHMS, read
 

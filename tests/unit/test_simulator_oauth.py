@@ -7,8 +7,8 @@ import time
 import httpx2
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
-from oauth_caller import APP_KEY, CLIENT, NOW, OTHER_KEY, TOKEN_URL, Caller, refusal, settings
 
+from oauth_caller import APP_KEY, CLIENT, NOW, OTHER_KEY, TOKEN_URL, Caller, refusal, settings
 from rosterhook.simulator import in_process
 from rosterhook.simulator.auth.jose import ALGORITHMS, public_jwks, read
 

@@ -40,13 +40,39 @@ async def test_a_created_user_starts_where_okta_starts_it(okta):
 
 
 async def test_a_user_looks_like_a_recorded_one(okta):
-    """A user has Okta's id, whole-second stamps, the two attributes that are always shown, and only a self link."""
+    """A user has Okta's id, whole-second stamps, the two attributes that are always shown, and its address twice."""
     user = await created(okta)
     assert user["id"].startswith("00u")
     assert len(user["id"]) == 20
     assert user["lastUpdated"].endswith(".000Z")
     assert user["profile"] == {**PERSON, "mobilePhone": None, "secondEmail": None}
-    assert list(user["_links"]) == ["self"]
+    assert user["credentials"] == {
+        "password": {},
+        "emails": [{"value": PERSON["email"], "status": "VERIFIED", "type": "PRIMARY"}],
+        "provider": {"type": "OKTA", "name": "OKTA"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], "suspend resetPassword forgotPassword expirePassword changeRecoveryQuestion changePassword deactivate"),
+        (["suspend"], "unsuspend deactivate"),
+        (["deactivate"], "activate"),
+        (["deactivate", "activate"], "reactivate deactivate"),
+    ],
+)
+async def test_one_user_has_a_link_for_each_next_step(okta, steps, expected):
+    """Alone a user links to its type, its schema and what may be done with it in its status; in a list to itself."""
+    user = await created(okta)
+    for name in steps:
+        await step(okta, user["id"], name)
+    links = (await okta.get(f"/api/v1/users/{user['id']}")).json()["_links"]
+    assert set(links) - {"resetFactors"} == {"self", "schema", "type", *expected.split()}
+    assert links["deactivate" if "deactivate" in links else "activate"]["href"].startswith(links["self"]["href"])
+    assert links["schema"]["href"].rpartition("osc")[2] == links["type"]["href"].rpartition("oty")[2]
+    [listed] = (await okta.get("/api/v1/users", params={"search": "id pr"})).json()
+    assert listed["_links"] == {"self": links["self"]}
 
 
 @pytest.mark.parametrize(
