@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from rosterhook.errors import ConfigError, StoreError
+from rosterhook.private_files import give_to_owner
 
 #: A predecessor may still be finishing its last step.
 WAIT_SECONDS = 10.0
@@ -35,27 +36,46 @@ def refuse_demo(data_dir: Path) -> None:
 
 
 @asynccontextmanager
-async def only_one(data_dir: Path, kind: str) -> AsyncIterator[None]:
-    """Hold the lock of `kind` ("web", "worker"); the system frees it when the process ends, however it ends.
+async def only_one(
+    data_dir: Path, kind: str, *, hint: str = "Stop it, or give this one another data_dir."
+) -> AsyncIterator[None]:
+    """Hold the lock of `kind` ("web", "worker", "hook"); the system frees it when the process ends, however it ends.
+
+    Args:
+        hint: what to do when another process has it.
 
     Raises:
         StoreError: another process has it.
     """
     path = data_dir / f"{kind}.lock"
     with _open(path) as file:
-        await _acquire(file, path, time.monotonic() + WAIT_SECONDS)
+        await _acquire(file, path, time.monotonic() + WAIT_SECONDS, hint)
         yield
+
+
+def is_running(data_dir: Path, kind: str) -> bool:
+    """Whether a process of this machine holds the lock of `kind`."""
+    try:
+        with (data_dir / f"{kind}.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _open(path: Path) -> IO[str]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path.open("a")
+        file = path.open("a")
+        give_to_owner(file.fileno(), path.parent)
+        return file
     except OSError as error:
         raise StoreError(f"Cannot use {path}: {error.strerror}.", hint="Check data_dir.") from None
 
 
-async def _acquire(file: IO[str], path: Path, deadline: float) -> None:
+async def _acquire(file: IO[str], path: Path, deadline: float, hint: str) -> None:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,7 +83,7 @@ async def _acquire(file: IO[str], path: Path, deadline: float) -> None:
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"Another process works with {path.parent} ({path.name} is taken).",
-                    hint="Stop it, or give this one another data_dir.",
+                    hint=hint,
                 ) from None
             await asyncio.sleep(POLL_SECONDS)
         else:

@@ -7,10 +7,9 @@ A rotation cannot write a variable of the environment or a secret that Docker mo
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,10 @@ import structlog
 
 from rosterhook.config import HookConfig
 from rosterhook.errors import StoreError
+from rosterhook.private_files import replace_privately
+
+#: How long a retired secret is still taken: Okta names no longest delay of a delivery, and calls an hour normal.
+GRACE_SECONDS = 24 * 3600.0
 
 log = structlog.get_logger("rosterhook.hook_secrets")
 
@@ -31,12 +34,27 @@ class Rotation:
         name: of the second hook in Okta, that sends it; the first hook's own name when that one is replaced in place.
         hook_id: of that hook, once Okta has told it.
         in_place: there is no second hook: the first one gets the new secret.
+        replaced: it has got it.
     """
 
     secret: str = field(repr=False)
     name: str
     hook_id: str | None = None
     in_place: bool = False
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A secret that is on its way out.
+
+    Attributes:
+        until: seconds since 1970 from when on it is refused.
+        secret: kept for one that no configuration holds, until its time is over.
+    """
+
+    until: float
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +66,22 @@ class HookRecord:
         url: its address, as given to `hook create`.
         secret: the one of the last rotation; None before the first.
         rotation: the one under way.
-        retired: SHA-256 of each retired secret -> seconds since 1970 from when on it is refused.
+        retired: by the SHA-256 of each.
+        sent: SHA-256 of the secret that Okta was last given; None when nobody knows.
     """
 
     hook_id: str | None = None
     url: str | None = None
     secret: str | None = field(default=None, repr=False)
     rotation: Rotation | None = None
-    retired: dict[str, float] = field(default_factory=dict)
+    retired: dict[str, Retired] = field(default_factory=dict)
+    sent: str | None = None
 
     def own_secrets(self) -> tuple[str, ...]:
-        """Those that no configuration knows, the one in force first."""
-        both = (self.secret, self.rotation.secret if self.rotation else None)
-        return tuple(secret for secret in both if secret is not None)
+        """Those that rotations made, the one in force first."""
+        leaving = [each.secret for each in self.retired.values()]
+        every = (self.secret, self.rotation.secret if self.rotation else None, *leaving)
+        return tuple(secret for secret in every if secret is not None)
 
 
 def record_path(data_dir: Path) -> Path:
@@ -80,44 +101,29 @@ def read_record(data_dir: Path) -> HookRecord:
     except FileNotFoundError:
         return HookRecord()
     except OSError as error:
-        raise StoreError(f"Cannot read {path}: {error.strerror}.", hint="Check data_dir.") from None
+        raise StoreError(
+            f"Cannot read {path}: {error.strerror}.", hint="It has to belong to the user as whom the service runs."
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         # The parser's error may quote what it read, and that is a secret.
         raise StoreError(
             f"{path} is damaged.",
-            hint="Restore it from a backup. Or remove it, and run `rosterhook hook repair --secret`: Okta then sends"
-            " the secret of the configuration again.",
+            hint="Restore it from a backup. Or move it away and, while the service still runs, have Okta send the"
+            " configured secret again: rosterhook hook repair",
         ) from None
 
 
 def write_record(data_dir: Path, record: HookRecord) -> None:
-    """Put the record in place of the last one, whole and durable, readable by its owner alone.
+    """Put the record in place of the last one, whole and durable, readable by the service's user alone.
 
     Raises:
         StoreError: it cannot be written.
     """
     path = record_path(data_dir)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(record)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(data_dir)
+        replace_privately(path, msgspec.json.format(msgspec.json.encode(record)))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StoreError(f"Cannot write {path}: {error.strerror}.", hint="Check data_dir and its disk.") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def digest_of(secret: str) -> str:
@@ -128,7 +134,21 @@ def digest_of(secret: str) -> str:
 def accepted(hook: HookConfig, record: HookRecord, now: float) -> tuple[bytes, ...]:
     """Every secret that opens the door at `now` (seconds since 1970), as bytes of the header's value."""
     every = (*hook.accepted(), *(secret.encode() for secret in record.own_secrets()))
-    return tuple(dict.fromkeys(each for each in every if record.retired.get(digest_of(each.decode()), now + 1) > now))
+    return tuple(dict.fromkeys(each for each in every if _is_valid(record, each.decode(), now)))
+
+
+def retire(record: HookRecord, secrets: Iterable[str], now: float, seconds: float = GRACE_SECONDS) -> HookRecord:
+    """The record with these secrets on their way out; those whose time is over are known by their digest alone."""
+    retired = {digest: each if each.until > now else Retired(each.until) for digest, each in record.retired.items()}
+    own = record.own_secrets()
+    for secret in secrets:
+        retired[digest_of(secret)] = Retired(now + seconds, secret if secret in own else None)
+    return replace(record, retired=retired)
+
+
+def _is_valid(record: HookRecord, secret: str, now: float) -> bool:
+    retired = record.retired.get(digest_of(secret))
+    return retired is None or retired.until > now
 
 
 def in_force(hook: HookConfig, record: HookRecord) -> str | None:
@@ -168,19 +188,19 @@ class HookSecrets:
 
     def _reread(self) -> None:
         stamp = self._stamp_now()
-        if stamp == self._stamp:
+        # A record that is gone was moved away by somebody: what was valid stays so, or Okta would be locked out.
+        if stamp is None or stamp == self._stamp:
             return
         self._stamp = stamp
         try:
             self._record = read_record(self._data_dir)
         except StoreError as error:
-            # The secrets that were valid stay so: a damaged file must not lock Okta out.
             log.error("hook.record_unreadable", error=error.message, hint=error.hint)
 
-    def _stamp_now(self) -> tuple[int, int] | None:
-        """It differs after every change: each is a new file."""
+    def _stamp_now(self) -> tuple[int, int, int] | None:
+        """It differs after every change, of the owner too."""
         try:
             told = record_path(self._data_dir).stat()
         except OSError:
             return None
-        return told.st_ino, told.st_mtime_ns
+        return told.st_ino, told.st_mtime_ns, told.st_ctime_ns

@@ -37,6 +37,10 @@ ACCEPTED = DELIVERIES.labels("200")
 START_200 = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 END = {"type": "http.response.body", "body": b""}
 
+#: How Okta's User-Agent begins: "Okta Hook Service v1.0.0 - who..." with a delivery, "Okta-Integrations" with a
+#: verification. (Recorded; anybody can send it: it decides nothing.)
+OKTAS = b"okta"
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 log = structlog.get_logger("rosterhook.receiver")
@@ -50,6 +54,9 @@ class Receiver:
         secrets: which values of the header are valid; None takes deliveries without one (the demo, on loopback).
         inbox: where deliveries go.
         app: the rest of the web application.
+
+    Attributes:
+        refused: calls that seem to be Okta's, with a wrong secret: how many, and when the last one came.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Receiver:
         self._app = app
         self._clock = clock
         self._secrets = secrets
+        self.refused: tuple[int, int] = (0, 0)
         self._secret_header = hook.header.lower().encode()
         self._max_body_bytes = hook.max_body_bytes
         paths = {hook.path.rstrip("/") or "/", TUTORIAL_PATH}
@@ -84,7 +92,7 @@ class Receiver:
         """Okta's one-time verification: give back the challenge. The secret comes with it."""
         challenges = [value for name, value in headers if name == CHALLENGE]
         if not self._knows(headers):
-            await self._refuse(send)
+            await self._refuse(headers, send)
         elif len(challenges) != 1:
             await _answer(send, 400, b"This is an event hook of Okta. A GET needs one header " + CHALLENGE + b".")
         else:
@@ -94,7 +102,7 @@ class Receiver:
 
     async def _take(self, headers: Headers, receive: Receive, send: Send) -> None:
         if not self._knows(headers):
-            await self._refuse(send)
+            await self._refuse(headers, send)
             return
         fault = None
         try:
@@ -161,7 +169,9 @@ class Receiver:
         matches = [hmac.compare_digest(given, secret) for secret in self._secrets.valid]
         return any(matches)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, headers: Headers, send: Send) -> None:
+        if any(name == b"user-agent" and value.lower().startswith(OKTAS) for name, value in headers):
+            self.refused = (self.refused[0] + 1, self._clock())
         DELIVERIES.labels("401").inc()
         log.warning("hook.refused", reason="the secret is missing, wrong or doubled")
         await _answer(send, 401, b"Wrong or no secret.", ((b"connection", b"close"),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import apsw
 from rosterhook.inbox import last_seq
 from rosterhook.intake import handed_over
 from rosterhook.model import DELETED, ORG
+from rosterhook.notes import REFUSED, read_note
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, value
 
@@ -27,7 +27,8 @@ async def read_status(inbox: Database, state: Database, targets: Sequence[str], 
         deliveries {received, waiting, quarantined}, events {stored, duplicates}, subjects {due, parked,
         oldest_due_seconds}, users {active, total, deleted}, targets [{name, in_sync, pending, parked, error}]
         (users by how the target holds them), okta {mode, budget, error, read_seconds_ago}, lag_seconds {p50, p99}
-        (event published -> written, of the last 1,000 deliveries; null before the first), worker {running}.
+        (event published -> written, of the last 1,000 deliveries; null before the first), worker {running}, hook
+        {refused, refused_seconds_ago} (calls of Okta with a wrong secret since the web process began).
     """
     offset = await state.read(handed_over)
     received, waiting = await inbox.read(
@@ -51,6 +52,7 @@ def _status(db: apsw.Connection, targets: Sequence[str], now: int) -> Status:
         "okta": _okta(worker.get("okta", {}), now),
         "lag_seconds": lag_seconds([lag for (lag,) in rows(db, "recent_lags")]),
         "worker": {"running": _runs(seen_ms, now)},
+        "hook": _hook(read_note(db, REFUSED)[0], now),
     }
 
 
@@ -79,12 +81,6 @@ def _runs(seen_ms: int | None, now: int) -> bool:
 
 def _age(at_ms: int | None, now: int) -> float:
     return max(0.0, (now - at_ms) / 1000) if at_ms is not None else 0.0
-
-
-def read_note(db: apsw.Connection, name: str) -> tuple[dict[str, Any], int | None]:
-    """What another process has left under `name`, and when; ({}, None) when nothing."""
-    found = rows(db, "read_note", {"org": ORG, "name": name})
-    return (json.loads(found[0][0]), found[0][1]) if found else ({}, None)
 
 
 def lag_seconds(lags_ms: Sequence[int]) -> dict[str, float | None]:
@@ -130,6 +126,11 @@ def _target(db: apsw.Connection, name: str, error: str) -> dict[str, Any]:
         "parked": states.get("parked", 0),
         "error": error,
     }
+
+
+def _hook(refused: dict[str, Any], now: int) -> dict[str, Any]:
+    last_ms = refused.get("last_ms")
+    return {"refused": refused.get("count", 0), "refused_seconds_ago": None if last_ms is None else _age(last_ms, now)}
 
 
 def _okta(noted: dict[str, Any], now: int) -> dict[str, Any]:

@@ -23,13 +23,14 @@ from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
 from rosterhook.model import now_ms
+from rosterhook.notes import REFUSED, leave_note
 from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
 from rosterhook.stores import opened_stores
 from rosterhook.targets.registry import opened_targets
 
 PRUNE_SECONDS = 600.0
-SECRETS_SECONDS = 2.0
+WATCH_SECONDS = 2.0
 DAY_MS = 24 * 3600 * 1000
 
 log = structlog.get_logger("rosterhook.web")
@@ -66,12 +67,21 @@ class Web:
         token = None if config.server.open else admin_token(config)
         guarded: ASGIApp = AdminGuard(api.app, token)
         self._secrets = None if config.server.open else HookSecrets(config.hook, config.data_dir)
-        self.app: ASGIApp = Receiver(config.hook, self._secrets, inbox, guarded)
+        self._receiver = Receiver(config.hook, self._secrets, inbox, guarded)
+        self._noted = self._receiver.refused
+        self.app: ASGIApp = self._receiver
 
-    async def follow_secrets(self) -> bool:
-        """Let a secret go when a rotation has retired it. (A new one is looked for when it comes.)"""
+    async def keep_watch(self) -> bool:
+        """Let a secret go when a rotation has retired it (a new one is looked for when it comes), and tell the other
+        processes of calls that were refused.
+        """
         if self._secrets is not None:
             self._secrets.refresh()
+        refused = self._receiver.refused
+        if refused != self._noted:
+            count, last_ms = self._noted = refused
+            told = {"count": count, "last_ms": last_ms}
+            await self._state.write(lambda db: leave_note(db, REFUSED, told, now_ms()))
         return False
 
     async def prune(self) -> bool:
@@ -112,7 +122,7 @@ async def run_web(config: Config, stop: asyncio.Event, listen_fd: int | None = N
             log.info("web.listening", url=address_of(listener), hook=config.hook.path)
             loops = [
                 Loop("prune", web.prune, idle_seconds=PRUNE_SECONDS),
-                Loop("secrets", web.follow_secrets, idle_seconds=SECRETS_SECONDS),
+                Loop("watch", web.keep_watch, idle_seconds=WATCH_SECONDS),
             ]
             await _serve(server, listener, loops, stop)
     log.info("web.stopped")

@@ -210,7 +210,7 @@ async def test_no_event_is_lost_while_the_secret_is_rotated(tmp_path: Path, post
             org.post("/_sim/traffic", json={"changes": 0, "per_second": 60, "seed": 3, "mix": MIX}).raise_for_status()
             for said in ("✓ Make a new secret", "✓ Have Okta verify the second hook"):
                 killed_after(newcomer, said)
-            ended = newcomer.run("hook", "rotate", "--wait", "60")
+            ended = newcomer.run("hook", "rotate", "--drain", "2", "--wait", "60")
             assert ended.returncode == 0, ended.stdout + ended.stderr
             org.delete("/_sim/traffic").raise_for_status()
             wait_until(lambda: quiet(org) and newcomer.settled(), 120, lambda: str(newcomer.status()))
@@ -230,7 +230,7 @@ async def test_no_event_is_lost_while_the_secret_is_rotated(tmp_path: Path, post
 
 def killed_after(newcomer: Newcomer, said: str) -> None:
     """SIGKILL a rotation the moment it has said this."""
-    command = [sys.executable, "-m", "rosterhook", "hook", "rotate", "--wait", "60"]
+    command = [sys.executable, "-m", "rosterhook", "hook", "rotate", "--drain", "2", "--wait", "60"]
     heard = []
     with subprocess.Popen(
         command, cwd=newcomer.folder, env=newcomer.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

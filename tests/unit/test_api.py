@@ -220,3 +220,15 @@ async def test_old_deliveries_are_pruned_once_taken_in(tmp_path: Path) -> None:
         while await opened.prune():
             pass
         assert [each.seq for each in await opened._inbox.read(0, 10)] == [3, 4]
+
+
+async def test_refused_calls_of_okta_are_in_the_status(tmp_path: Path) -> None:
+    """What the web process refused, the commands and the status tell."""
+    config = configure(tmp_path)
+    async with web.opened(config) as opened, asking(opened.app) as client:
+        agent = {"Authorization": "wrong", "User-Agent": "Okta Hook Service v1.0.0 - who1"}
+        assert (await client.post(config.hook.path, content=b"{}", headers=agent)).status_code == 401
+        await opened.keep_watch()
+        status = (await client.get("/api/status")).json()
+    assert status["hook"]["refused"] == 1
+    assert status["hook"]["refused_seconds_ago"] >= 0

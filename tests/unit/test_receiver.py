@@ -243,3 +243,22 @@ async def test_open_hook_takes_deliveries_without_a_secret(inbox: ListInbox) -> 
     scope = {"type": "http", "method": "POST", "path": "/okta/events", "headers": []}
     await receiver(scope, lambda: anext(messages), send)
     assert sent[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("agent", "counted"),
+    [("Okta Hook Service v1.0.0 - who1", 1), ("Okta-Integrations", 1), ("curl/8.0", 0), (None, 0)],
+)
+async def test_refused_calls_of_okta_are_counted(inbox: ListInbox, agent: str | None, counted: int) -> None:
+    """A wrong secret of Okta's is a fault of the setup, which the commands tell; a stranger's knock is none."""
+    config = HookConfig(secret=SECRET)
+    receiver = Receiver(config, HookSecrets(config, NOWHERE), inbox, inner, clock=lambda: 42)
+    headers = [(b"authorization", b"wrong"), *([(b"user-agent", agent.encode())] if agent else [])]
+
+    async def send(_message: Any) -> None:
+        return
+
+    messages = _messages(b"{}")
+    scope = {"type": "http", "method": "POST", "path": "/okta/events", "headers": headers}
+    await receiver(scope, lambda: anext(messages), send)
+    assert receiver.refused == ((1, 42) if counted else (0, 0))

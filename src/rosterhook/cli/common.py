@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
@@ -19,6 +19,7 @@ from rich.text import Text
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
 from rosterhook.errors import StoreError
+from rosterhook.hook_secrets import read_record
 from rosterhook.observe import configure_logging
 from rosterhook.stores import Stores, opened_stores
 
@@ -38,7 +39,10 @@ DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", help="Only tel
 def load(path: Path | None) -> Config:
     """The configuration, with logging set up so that no secret of it is ever printed."""
     config = load_config(path)
-    configure_logging(config.log, secrets_of(config))
+    rotated: tuple[str, ...] = ()
+    with suppress(StoreError):  # who needs the record is told that it cannot be read
+        rotated = read_record(config.data_dir).own_secrets()
+    configure_logging(config.log, [*secrets_of(config), *rotated])
     return config
 
 

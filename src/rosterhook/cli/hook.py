@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
-from rich.text import Text
 
+from rosterhook.cli import EXIT_FAILED
 from rosterhook.cli.common import AsJson, ConfigPath, DryRun, load, out, plain, print_json
-from rosterhook.config import Config, public_url
-from rosterhook.data_dir import only_one
-from rosterhook.errors import ConfigError, RosterhookError
-from rosterhook.hook import doctor
-from rosterhook.hook.compare import path_problem
-from rosterhook.hook.okta_side import OktaSide, Step, describe
+from rosterhook.cli.hook_job import Job, answering, say
+from rosterhook.config import Config
+from rosterhook.hook import doctor, rotation
+from rosterhook.hook.compare import describe
+from rosterhook.hook.diagnosis import Diagnosis
+from rosterhook.hook.okta_side import OktaSide, namesake_in_words
 from rosterhook.hook.opened import opened_side
-from rosterhook.hook.rotation import rotate as rotation
-from rosterhook.hook_secrets import in_force, record_path
+from rosterhook.hook.rotation import Haste
+from rosterhook.hook_secrets import GRACE_SECONDS, in_force, record_path
 from rosterhook.model import iso
-from rosterhook.okta.connect import MANAGE_EVENT_HOOKS, READ_EVENT_HOOKS
+from rosterhook.okta.connect import READ_EVENT_HOOKS
 from rosterhook.receiver import TUTORIAL_PATH
-
-EXIT_FAILED = 1
 
 Wait = Annotated[float, Parameter(name="--wait", help="Seconds to wait for a delivery.")]
 CanaryLogin = Annotated[
@@ -51,20 +48,22 @@ def create(
     json: AsJson = False,
 ) -> int:
     """Create the hook in Okta, have it verified, and see a delivery arrive."""
-    job = _Job(load(config), json=json, dry_run=dry_run, url=_checked(url), canary=canary, wait=wait)
-    return job.run(doctor.create)
+    return Job(config, json, dry_run, url, canary, wait).run(doctor.plan_create)
 
 
 @app.command
 def status(*, config: ConfigPath = None, dry_run: DryRun = False, json: AsJson = False) -> int:
-    """Compare the hook in Okta with the configuration, and say what differs and what happens because of it."""
-    return asyncio.run(_status(_Job(load(config), json=json, dry_run=dry_run)))
+    """Compare the hook in Okta with the configuration, and say what differs and what happens because of it.
+
+    It changes nothing, with --dry-run or without.
+    """
+    return answering(lambda: asyncio.run(_status(config, json)), {"hook": None} if json else None)
 
 
 @app.command
 def verify(*, config: ConfigPath = None, dry_run: DryRun = False, json: AsJson = False) -> int:
     """Have Okta verify the hook's address again."""
-    return _Job(load(config), json=json, dry_run=dry_run).run(doctor.verify)
+    return Job(config, json, dry_run).run(doctor.plan_verify)
 
 
 @app.command
@@ -72,9 +71,14 @@ def rotate(
     *,
     in_place: Annotated[
         bool,
-        Parameter(
-            negative="", help="Replace the only hook: for an org with 25. Okta drops the events of some seconds."
-        ),
+        Parameter(negative="", help="Replace the only hook, in an org with 25: Okta drops the events of some seconds."),
+    ] = False,
+    abandon: Annotated[bool, Parameter(negative="", help="Go back from a rotation that was begun.")] = False,
+    drain: Annotated[float, Parameter(help="Seconds that the first hook lives on, to send what it has.")] = (
+        rotation.DRAIN_SECONDS
+    ),
+    retire_now: Annotated[
+        bool, Parameter(negative="", help="Refuse the old secret at once, because others know it; else in 24 hours.")
     ] = False,
     canary: CanaryLogin = None,
     wait: Wait = 120.0,
@@ -83,25 +87,28 @@ def rotate(
     json: AsJson = False,
 ) -> int:
     """Give the hook a new secret. Interrupted at any point, deliveries go on; run it again to go on."""
-    job = _Job(load(config), json=json, dry_run=dry_run, canary=canary, wait=wait)
-    return job.run(lambda side: rotation(side, in_place=in_place))
+    job = Job(config, json, dry_run, None, canary, wait)
+    if abandon:
+        return job.run(rotation.plan_abandon)
+    haste = Haste(drain, 0.0 if retire_now else GRACE_SECONDS)
+    return job.run(lambda side: rotation.plan_rotation(side, in_place=in_place, haste=haste))
 
 
 @app.command
 def repair(
     *,
-    secret: Annotated[
-        bool, Parameter(negative="", help="Set the secret again, even if all that can be compared is as it should be.")
-    ] = False,
+    adopt: Annotated[
+        str | None, Parameter(help="Id of a hook that is this service's, though it calls elsewhere.")
+    ] = None,
     canary: CanaryLogin = None,
     wait: Wait = 60.0,
     config: ConfigPath = None,
     dry_run: DryRun = False,
     json: AsJson = False,
 ) -> int:
-    """Make the hook in Okta what the configuration says."""
-    job = _Job(load(config), json=json, dry_run=dry_run, canary=canary, wait=wait)
-    return job.run(lambda side: doctor.repair(side, secret=secret))
+    """Make the hook in Okta what the configuration says, its secret too."""
+    job = Job(config, json, dry_run, None, canary, wait)
+    return job.run(lambda side: doctor.plan_repair(side, adopt=adopt))
 
 
 @app.command
@@ -113,143 +120,60 @@ def delete(
     json: AsJson = False,
 ) -> int:
     """Remove the hook from Okta: from then on no change arrives by it."""
-    loaded = load(config)
-    if not (yes or dry_run or _agrees()):
-        raise RosterhookError("Nothing was deleted.", hint="Give --yes to delete the hook without being asked.")
-    return _Job(loaded, json=json, dry_run=dry_run).run(doctor.delete)
+    question = "" if yes else "Okta then tells of no change any more. Go on?"
+    return Job(config, json, dry_run, question=question).run(doctor.plan_delete)
 
 
-def _agrees() -> bool:
-    question = "Delete the hook in Okta? It hears of nothing that happens after that. [y/N] "
-    return sys.stdin.isatty() and out.input(question).strip().lower() in {"y", "yes"}
-
-
-def _checked(url: str | None) -> str | None:
-    try:
-        return None if url is None else public_url(url)
-    except ValueError as error:
-        raise ConfigError(f"--url {error}.") from None
-
-
-Plan = Callable[[OktaSide], Awaitable[list[Step]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One command: how it was asked for, and how it is carried out and told."""
-
-    config: Config
-    json: bool = False
-    dry_run: bool = False
-    url: str | None = None
-    canary: str | None = None
-    wait: float = 0.0
-
-    def run(self, plan: Plan) -> int:
-        """Carry the steps out, or only tell them; the exit code."""
-        return asyncio.run(self._run(plan))
-
-    async def _run(self, plan: Plan) -> int:
-        told: dict[str, Any] = {"dry_run": self.dry_run, "steps": [], "hook_id": None, "arrived": None, "error": None}
-        try:
-            alone = nullcontext() if self.dry_run else only_one(self.config.data_dir, "hook")
-            async with alone, self.okta_side() as side:
-                await self._carry_out(await plan(side), side, told)
-        except RosterhookError as error:
-            if not self.json:
-                raise
-            told["error"] = {"message": error.message, "hint": error.hint}
-        if self.json:
-            print_json(told)
-        return EXIT_FAILED if told["error"] else 0
-
-    async def _carry_out(self, steps: list[Step], side: OktaSide, told: dict[str, Any]) -> None:
-        if not steps and not self.json:
-            _say("✓", "green", "Nothing to do: the hook in Okta is as configured.")
-        for step in steps:
-            if not self.dry_run:
-                await self._take(step)
-            elif not self.json:
-                _say("·", "yellow", f"would: {step.words}")
-            told["steps"].append({"step": step.words, "done": not self.dry_run})
-        told |= {"hook_id": side.hook_id or None, "arrived": side.arrived}
-        if steps and not self.dry_run and not self.json:
-            self._tell_arrival(side.arrived)
-
-    async def _take(self, step: Step) -> None:
-        if self.json:
-            await step.act()
-            return
-        try:
-            with out.status(plain(step.words)) if out.is_terminal else nullcontext():
-                await step.act()
-        except RosterhookError:
-            _say("✗", "red", step.words)
-            raise
-        _say("✓", "green", step.words)
-
-    def _tell_arrival(self, arrived: bool | None) -> None:
-        if arrived is None:
-            return
-        if arrived:
-            _say("✓", "green", "A delivery of this hook has arrived.")
-        else:
-            _say(
-                "!",
-                "yellow",
-                "No delivery has arrived yet. A new hook may need minutes, and a quiet org sends nothing:",
-            )
-            out.print("  `rosterhook hook status` tells when the last one came; --canary LOGIN makes an event.")
-
-    def okta_side(self) -> AbstractAsyncContextManager[OktaSide]:
-        """Okta's event hooks, with the proof that deliveries arrive."""
-        return opened_side(
-            self.config, READ_EVENT_HOOKS, MANAGE_EVENT_HOOKS, url=self.url, canary=self.canary, wait_seconds=self.wait
-        )
-
-
-async def _status(job: _Job) -> int:
-    async with opened_side(job.config, READ_EVENT_HOOKS) as side:
+async def _status(path: Path | None, json: bool) -> int:
+    config = load(path)
+    async with opened_side(config, READ_EVENT_HOOKS) as side:
         found = await doctor.look(side)
-        arrived_ms = await side.prover.last(side.hook_id) if found.hook else None
-    notes = _notes(job.config, side, found)
-    if job.json:
+        arrived = iso(await side.prover.last(str(found.hook["id"]))) if found.hook else None
+        address = await side.diagnosis()
+    notes = _notes(config, side, found)
+    if json:
         differences = [asdict(each) for each in found.differences]
         hook = found.hook and {key: found.hook.get(key) for key in ("id", "name", "status", "verificationStatus")}
-        print_json({"hook": hook, "differences": differences, "notes": notes, "last_arrival": iso(arrived_ms)})
+        told = {"hook": hook, "differences": differences, "address": asdict(address), "notes": notes}
+        print_json({**told, "last_arrival": arrived, "error": None})
     else:
-        _show(found, notes, arrived_ms)
-    return EXIT_FAILED if found.hook is None or found.differences else 0
+        _show(found, address, notes, arrived)
+    grave = [each for each in found.differences if not each.is_harmless]
+    is_wrong = found.hook is None or grave or (address.is_reached and not address.is_good)
+    return EXIT_FAILED if is_wrong else 0
 
 
-def _show(found: doctor.Findings, notes: list[str], arrived_ms: int | None) -> None:
+def _show(found: doctor.Findings, address: Diagnosis, notes: list[str], arrived: str | None) -> None:
     if found.hook is None:
-        _say("✗", "red", "Okta has no event hook for this service.")
-        out.print("  Make it: rosterhook hook create")
+        words = namesake_in_words(found.namesake) if found.namesake else {}
+        say("✗", "red", words.get("message", "Okta has no event hook for this service."))
+        out.print(plain(f"  {words.get('hint', 'Make it: rosterhook hook create')}"), soft_wrap=True)
         return
-    _say("✓" if not found.differences else "·", "green", f"Okta has the hook {describe(found.hook)}.")
+    say("·" if found.differences else "✓", "green", f"Okta has the hook {describe(found.hook)}.")
     for each in found.differences:
-        _say("✗", "red", each.words)
+        say(*(("!", "yellow") if each.is_harmless else ("✗", "red")), each.words)
         out.print(plain(f"  {each.consequence}"), soft_wrap=True)
     if found.differences:
         out.print("  Mend it: rosterhook hook repair")
-    last = f"The last delivery of it came at {iso(arrived_ms)}." if arrived_ms else "No delivery of it is in the inbox."
-    _say("✓" if arrived_ms else "·", "green" if arrived_ms else "yellow", last)
+    if address.is_good:
+        say("✓", "green", "Its address answers with the secret in force. Which one Okta sends it never shows.")
+    else:
+        say(*(("✗", "red") if address.is_reached else ("!", "yellow")), address.words)
+    last = f"The last delivery of it came at {arrived}." if arrived else "No delivery of it is in the inbox."
+    say(*(("✓", "green") if arrived else ("·", "yellow")), last)
     for note in notes:
-        _say("·", "yellow", note)
+        say("·", "yellow", note)
 
 
 def _notes(config: Config, side: OktaSide, found: doctor.Findings) -> list[str]:
-    notes = []
-    if found.rotating:
+    notes, path = [], urlsplit(side.wanted().url).path.rstrip("/")
+    if side.record.rotation is not None:
         notes.append("A rotation of the secret was begun and not ended: `rosterhook hook rotate` goes on.")
-    if in_force(config.hook, side.record) == side.record.secret and side.record.secret is not None:
-        notes.append(
-            f"The secret in force is in {record_path(config.data_dir)}: a rotation has retired the configured one."
-        )
-    odd = path_problem(side.wanted().url, config.hook.path, TUTORIAL_PATH)
-    return notes if odd is None else [*notes, odd]
-
-
-def _say(mark: str, colour: str, words: str) -> None:
-    out.print(Text.assemble((mark, colour), " ", plain(words)), soft_wrap=True)
+    if side.record.secret is not None and in_force(config.hook, side.record) == side.record.secret:
+        kept = record_path(config.data_dir)
+        notes.append(f"The secret in force is in {kept}: a rotation has retired the configured one.")
+    notes += [f"The hook {describe(other)}, too." for other in found.others]
+    if path not in {config.hook.path.rstrip("/"), TUTORIAL_PATH}:
+        ours = config.hook.path
+        notes.append(f"Okta calls the path {path or '/'}, and the service listens on {ours}: a proxy must rewrite it.")
+    return notes

@@ -232,6 +232,7 @@ def _print_status(found: Status) -> None:
         "Deliveries": "{received:,} received, {waiting:,} waiting, {quarantined:,} in quarantine".format(
             **found["deliveries"]
         ),
+        **_refused(found["hook"]),
         "Events": "{stored:,} stored, {duplicates:,} came again".format(**found["events"]),
         "To read": "{due:,} due, {parked:,} parked".format(**found["subjects"]),
         "Users": "{active:,} active of {total:,}, {deleted:,} deleted".format(**people),
@@ -246,6 +247,13 @@ def _print_status(found: Status) -> None:
         counts = (f"{target[key]:,}" for key in ("in_sync", "pending", "parked"))
         _add(table, target["name"], *counts, plain(target["error"], "red") if target["error"] else "accepts")
     out.print(table)
+
+
+def _refused(hook: dict[str, Any]) -> dict[str, Text]:
+    if not hook["refused"]:
+        return {}
+    told = f"{hook['refused']:,} calls of Okta had a wrong secret, the last {hook['refused_seconds_ago']:,.0f} s ago:"
+    return {"Refused": plain(f"{told} `rosterhook hook status` tells more", "red")}
 
 
 def _mode(mode: str) -> str:

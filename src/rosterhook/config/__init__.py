@@ -56,6 +56,9 @@ _PRINTABLE = r"^[!-~]+$"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
 def is_loopback(host: str | None) -> bool:
     """Tell whether a host name or address is this machine itself."""
     if host == "localhost":
@@ -226,9 +229,14 @@ class HookConfig(Section):
         return None if value is None else public_url(value)
 
     @model_validator(mode="after")
-    def _secrets_are_not_empty(self) -> Self:
-        if any(not value.strip() for value in self.accepted()):
+    def _secrets_can_be_sent(self) -> Self:
+        secrets = [secret.get_secret_value() for secret in (*self.secrets, *((self.secret,) if self.secret else ()))]
+        if any(not value.strip() for value in secrets):
             raise ValueError("a secret is empty")
+        if not all(_HEADER_VALUE.fullmatch(value) for value in secrets):
+            raise ValueError(
+                "a secret has what no header can carry: a blank at its end, a line break, or a letter that is not ASCII"
+            )
         return self
 
     def accepted(self) -> tuple[bytes, ...]:

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rosterhook.errors import OktaError
-from rosterhook.inbox import SqliteInbox
+from rosterhook.errors import OktaError, OktaNotFound
 from rosterhook.model import Delivery
+from rosterhook.notes import REFUSED, read_note
+from rosterhook.stores import Stores
 
 POLL_SECONDS = 0.25
 #: Okta gathers events for about ten seconds before it sends them.
@@ -29,10 +30,11 @@ class _Envelope(msgspec.Struct):
 
 
 class Arrivals:
-    """Looks for deliveries of one hook in the inbox of a service on this machine."""
+    """Looks for deliveries of one hook in the stores of a service on this machine."""
 
-    def __init__(self, inbox: SqliteInbox) -> None:
-        self._inbox = inbox
+    def __init__(self, stores: Stores) -> None:
+        self._inbox = stores.inbox
+        self._state = stores.state
 
     async def now(self) -> int:
         """Where the inbox ends."""
@@ -46,6 +48,11 @@ class Arrivals:
             found = max((each.received_ms for each in some if is_of(each, hook_id)), default=found)
             after = some[-1].seq
         return found
+
+    async def refused_since(self, at_ms: int) -> int:
+        """How many calls of Okta were refused by the running web process, if the last one came after this time."""
+        noted, _ = await self._state.read(lambda db: read_note(db, REFUSED))
+        return int(noted["count"]) if noted and noted["last_ms"] > at_ms else 0
 
     async def wait(self, hook_id: str, after: int, seconds: float) -> bool:
         """Wait for a delivery of this hook behind place `after`; False when none came in time."""
@@ -94,24 +101,21 @@ class Canary:
         self._name = ""
         self._is_set = False
 
-    async def toggle(self) -> None:
-        """Set the attribute, or take its value away again: either makes an event.
+    async def choose(self) -> None:
+        """Find the user and the attribute, before anything is changed.
 
         Raises:
-            OktaError: the user is not there, may not be changed, or has no attribute free.
+            OktaError: the user is not there, or has no attribute free.
         """
-        if not self._user_id:
-            await self._choose()
-        await self._users.update_profile(self._user_id, {self._name: None if self._is_set else MARK})
-        self._is_set = not self._is_set
-
-    async def restore(self) -> None:
-        """Take the value away, if it is there."""
-        if self._is_set:
-            await self.toggle()
-
-    async def _choose(self) -> None:
-        user = await self._users.find_user(self._login)
+        try:
+            user = await self._users.find_user(self._login)
+        except OktaNotFound as error:
+            raise OktaError(
+                "Okta has no user with the login of the canary, or this login may not see it.",
+                hint="Name a user by their whole login.",
+                status=error.status,
+                request_id=error.request_id,
+            ) from None
         profile = user.get("profile") or {}
         left = next((name for name in TOUCHED if profile.get(name) == MARK), None)
         free = next((name for name in TOUCHED if not profile.get(name)), None)
@@ -123,6 +127,27 @@ class Canary:
             )
         self._user_id, self._name, self._is_set = user["id"], name, left is not None
 
+    async def toggle(self) -> None:
+        """Set the attribute, or take its value away again: either makes an event.
+
+        Raises:
+            OktaError: the user may not be changed.
+        """
+        value = None if self._is_set else MARK
+        # Before the answer: whatever becomes of it, Okta may have taken the value.
+        self._is_set = True
+        await self._users.update_profile(self._user_id, {self._name: value})
+        self._is_set = value is not None
+
+    async def restore(self) -> str:
+        """Take the value away, if it is there; says what is left to do by hand, or ""."""
+        try:
+            if self._is_set:
+                await self.toggle()
+        except OktaError as error:
+            return f'Take "{MARK}" out of {self._name} of the canary by hand: {error.message}'
+        return ""
+
 
 class Proof:
     """Waits for a delivery; with a canary it makes the event for it, and without it waits for the next one.
@@ -130,24 +155,33 @@ class Proof:
     Args:
         arrivals: None when no service has ever run over this data_dir.
         seconds: how long to wait in all.
+
+    Attributes:
+        notes: what is left to do by hand.
     """
 
     def __init__(self, arrivals: Arrivals | None, canary: Canary | None, seconds: float) -> None:
         self._arrivals = arrivals
         self._canary = canary
         self._seconds = seconds
+        self.notes: list[str] = []
 
     @property
-    def sees(self) -> bool:
+    def can_see(self) -> bool:
         """Whether there is an inbox to look into."""
         return self._arrivals is not None
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What `prove` does."""
         if self._canary is not None:
             return f"Touch the canary and wait up to {self._seconds:g} s for the delivery"
         return f"Wait up to {self._seconds:g} s for the next delivery"
+
+    async def prepare(self) -> None:
+        """Find the canary; called before anything is changed, it tells of a mistyped login. Raises OktaError."""
+        if self._canary is not None:
+            await self._canary.choose()
 
     async def prove(self, hook_id: str) -> bool:
         """Wait for a delivery of this hook; False when none came in time, or none could be seen here."""
@@ -156,14 +190,20 @@ class Proof:
         after = await self._arrivals.now()
         if self._canary is None:
             return await self._arrivals.wait(hook_id, after, self._seconds)
+        await self.prepare()
         try:
             return await self._touch_until(self._arrivals, self._canary, hook_id, after)
         finally:
-            await self._canary.restore()
+            left = await self._canary.restore()
+            self.notes += [left] if left else []
 
     async def last(self, hook_id: str) -> int | None:
         """When the last delivery of this hook came, in milliseconds since 1970."""
         return None if self._arrivals is None else await self._arrivals.last(hook_id)
+
+    async def refused_since(self, at_ms: int) -> int:
+        """How many calls of Okta were refused, if the last one came after this time (milliseconds since 1970)."""
+        return 0 if self._arrivals is None else await self._arrivals.refused_since(at_ms)
 
     async def _touch_until(self, arrivals: Arrivals, canary: Canary, hook_id: str, after: int) -> bool:
         """Again and again: a new hook may send nothing for minutes. (Okta's documentation, "Event hooks".)"""

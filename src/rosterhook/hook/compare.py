@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 Hook = Mapping[str, Any]
 
 #: Active and verified hooks that an org may have. (Okta's documentation, "Event hooks", since 2024-07.)
 MOST_HOOKS = 25
+#: Event types that are named in a sentence.
+FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,24 @@ class Wanted:
     secret: str = field(repr=False)
 
     def body(self, now: Hook | None = None) -> dict[str, Any]:
-        """What Okta is sent to create the hook, or to replace `now`; static headers of others are kept."""
-        headers = [] if now is None else _config_of(now).get("headers") or []
+        """What Okta is sent to create the hook, or to put it in the place of `now`.
+
+        What the configuration does not speak of stays as somebody has set it: static headers, the description.
+        """
+        before = now or {}
         scheme = {"type": "HEADER", "key": self.header, "value": self.secret}
         return {
-            "name": self.name if now is None else now.get("name") or self.name,
+            "name": self.name,
+            "description": before.get("description"),
             "events": {"type": "EVENT_TYPE", "items": list(self.events)},
             "channel": {
                 "type": "HTTP",
                 "version": "1.0.0",
-                "config": {"uri": self.url, "headers": headers, "authScheme": scheme},
+                "config": {
+                    "uri": self.url,
+                    "headers": _config_of(before).get("headers") or [],
+                    "authScheme": scheme,
+                },
             },
         }
 
@@ -48,25 +57,39 @@ class Difference:
     """One thing that Okta has otherwise.
 
     Attributes:
-        what: status, verification, url, header, events or filter.
+        what: status, verification, url, header, events, filter or secret.
         words: how it is, and how it should be.
         consequence: what happens because of it.
+        is_harmless: no change is lost because of it.
     """
 
     what: str
     words: str
     consequence: str
+    is_harmless: bool = False
 
     def __str__(self) -> str:
         return f"{self.words} {self.consequence}"
 
 
-def own_hook(hooks: Sequence[Hook], hook_id: str | None, name: str, url: str | None) -> Hook | None:
-    """The hook of this service: the one it made, else one of its name, else one that calls its address."""
+def find_ours(hooks: Sequence[Hook], hook_id: str | None, url: str | None) -> Hook | None:
+    """The hook of this service: the one whose id is remembered, else one that calls its address.
+
+    Never one that only has its name: in an org of two services it would be the other's.
+    """
     by_id = (hook for hook in hooks if hook_id is not None and hook.get("id") == hook_id)
-    by_name = (hook for hook in hooks if hook.get("name") == name)
     by_url = (hook for hook in hooks if url is not None and url_of(hook) == url)
-    return next((hook for found in (by_id, by_name, by_url) for hook in found), None)
+    return next((hook for found in (by_id, by_url) for hook in found), None)
+
+
+def find_namesake(hooks: Sequence[Hook], name: str, ours: Hook | None) -> Hook | None:
+    """Another hook that has the name already."""
+    return next((hook for hook in hooks if hook.get("name") == name and hook is not ours), None)
+
+
+def others_at(hooks: Sequence[Hook], url: str, known: Collection[str]) -> list[Hook]:
+    """Hooks that call the address, too, and are not among the known ids."""
+    return [hook for hook in hooks if url_of(hook) == url and hook.get("id") not in known]
 
 
 def url_of(hook: Hook) -> str:
@@ -118,22 +141,26 @@ def _events(hook: Hook, wanted: Wanted) -> Iterator[Difference]:
     items = set(events.get("items") or [])
     missing, more = sorted(set(wanted.events) - items), sorted(items - set(wanted.events))
     if missing:
-        words = f"The hook is not subscribed to {', '.join(missing)}."
+        words = f"The hook is not subscribed to {_some(missing)}."
         yield Difference("events", words, "These changes do not arrive by the hook.")
     if more:
-        words = f"The hook is also subscribed to {', '.join(more)}."
-        yield Difference("events", words, "No target needs them, and they count towards Okta's 400,000 events a day.")
+        words = f"The hook is also subscribed to {_some(more)}."
+        consequence = "No target needs them, and they count towards Okta's 400,000 events a day."
+        yield Difference("events", words, consequence, is_harmless=True)
     if events.get("filter"):
         yield Difference("filter", "The hook has a filter.", "Events that it does not let through never arrive.")
+
+
+def _some(types: list[str]) -> str:
+    """The first few by name: an admin sees at once whether it is one or all."""
+    shown = ", ".join(types[:FEW])
+    return shown if len(types) <= FEW else f"{shown} and {len(types) - FEW} more"
 
 
 def _config_of(hook: Hook) -> dict[str, Any]:
     return (hook.get("channel") or {}).get("config") or {}
 
 
-def path_problem(url: str, hook_path: str, tutorial_path: str) -> str | None:
-    """What is odd about the path of the address, if a proxy does not rewrite it."""
-    path = urlsplit(url).path.rstrip("/")
-    if path in {hook_path.rstrip("/"), tutorial_path}:
-        return None
-    return f"Its path is {path or '/'}, and this service listens on {hook_path}: the proxy in front must rewrite it."
+def describe(hook: Hook) -> str:
+    """A hook in a few words."""
+    return f'"{hook.get("name")}" ({hook.get("id")}), which calls {url_of(hook)}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,8 +14,23 @@ from rosterhook.okta.wire import open_http, trust_also
 SECONDS = 5.0
 
 
-async def diagnose(url: str, header: str, secret: str, ca_file: Path | None) -> str:
-    """Ask the hook's address as Okta does, and say what is wrong with its answer, and the cure.
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What an address answers, seen from here.
+
+    Attributes:
+        is_good: it answers as Okta needs it, with the secret that was sent.
+        is_reached: it answers. If not, Okta may reach it all the same: some networks do not lead back into themselves.
+        words: what is wrong, and the cure. Never holds the secret.
+    """
+
+    is_good: bool
+    words: str
+    is_reached: bool = False
+
+
+async def diagnose(url: str, header: str, secret: str, ca_file: Path | None) -> Diagnosis:
+    """Ask the hook's address as Okta does.
 
     Args:
         ca_file: authorities to trust beside the system's.
@@ -26,17 +42,26 @@ async def diagnose(url: str, header: str, secret: str, ca_file: Path | None) -> 
         async with open_http(timeout_seconds=SECONDS, connections=1, tls=tls) as client:
             answer = await client.get(url, headers=headers)
     except httpx2.TimeoutException:
-        return (
-            f"From here {url} does not answer within {SECONDS:g} s: check that it is up and reachable (Okta waits 3 s)."
+        return Diagnosis(
+            False, f"From here {url} does not answer within {SECONDS:g} s (Okta waits 3 s): check that it is up."
         )
+    except (httpx2.LocalProtocolError, httpx2.InvalidURL):
+        # The text of these quotes what was to be sent: the secret is in it.
+        return Diagnosis(False, f"{url} cannot be asked from here: check hook.url and hook.header.")
     except httpx2.RequestError as error:
-        return _no_connection(url, error)
-    return _answered(url, answer, challenge)
+        return Diagnosis(False, _no_connection(url, str(error)))
+    if answer.status_code == 200 and _verifies(answer, challenge):
+        return Diagnosis(
+            True,
+            f"From here {url} answers as it should. So Okta sends another secret (`rosterhook hook repair` sets ours),"
+            " or does not reach the address: open it to the internet, and run `rosterhook hook verify` again.",
+            is_reached=True,
+        )
+    return Diagnosis(False, _wrong_answer(url, answer.status_code), is_reached=True)
 
 
-def _no_connection(url: str, error: httpx2.RequestError) -> str:
+def _no_connection(url: str, text: str) -> str:
     host = urlsplit(url).hostname
-    text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text.lower():
         return (
             f"The certificate of {host} is not one that this machine trusts: Okta takes only one of a public"
@@ -47,13 +72,7 @@ def _no_connection(url: str, error: httpx2.RequestError) -> str:
     return f"Nothing answers at {url} from here ({text}): start `rosterhook serve` and the proxy in front of it."
 
 
-def _answered(url: str, answer: httpx2.Response, challenge: str) -> str:
-    status = answer.status_code
-    if status == 200 and _verifies(answer, challenge):
-        return (
-            f"From here {url} answers as it should. So Okta does not reach it, or something on the way changes it:"
-            " open it to the internet (Okta publishes its addresses), and try `rosterhook hook verify` again."
-        )
+def _wrong_answer(url: str, status: int) -> str:
     if status == 401:
         return "The service does not know this secret: is it the same rosterhook, with the same data_dir and secret?"
     if status in (404, 405):

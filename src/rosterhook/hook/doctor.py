@@ -6,12 +6,27 @@ a real run takes, and a command that was killed goes on when it is run again: wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rosterhook.errors import RosterhookError
-from rosterhook.hook.compare import MOST_HOOKS, Difference, Hook, differences, is_active, is_full, is_verified
-from rosterhook.hook.okta_side import OktaSide, Step, describe
+from rosterhook.hook.compare import (
+    MOST_HOOKS,
+    Difference,
+    Hook,
+    describe,
+    differences,
+    find_namesake,
+    is_active,
+    is_full,
+    others_at,
+)
+from rosterhook.hook.okta_side import OktaSide, Step, namesake_in_words
+from rosterhook.hook_secrets import GRACE_SECONDS, in_force, retire
+
+Deed = Callable[[], Awaitable[bool | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,97 +35,122 @@ class Findings:
 
     Attributes:
         hook: ours; None when there is none.
-        differences: in what it is not as configured.
-        rotating: a rotation was begun and not ended.
+        namesake: where there is none, one that has its name.
+        differences: in what ours is not as configured.
+        others: hooks that call the same address.
     """
 
     hook: Hook | None
+    namesake: Hook | None
     differences: list[Difference]
-    rotating: bool
+    others: list[Hook]
 
 
 async def look(side: OktaSide) -> Findings:
     """Compare Okta's side with the configuration; changes nothing."""
-    wanted = side.wanted()
-    hook = side.own(await side.api.list())
-    found = [] if hook is None else differences(hook, wanted)
-    return Findings(hook, found, side.record.rotation is not None)
+    wanted, hooks = side.wanted(), await side.api.list()
+    hook = side.ours(hooks)
+    if hook is None:
+        return Findings(None, find_namesake(hooks, side.config.name, None), [], [])
+    others = others_at(hooks, wanted.url, side.known_ids(hook))
+    return Findings(hook, None, [*differences(hook, wanted), *await _secret(side, hook)], others)
 
 
-async def create(side: OktaSide) -> list[Step]:
+async def plan_create(side: OktaSide) -> list[Step]:
     """A hook where none is; or the rest of a creation that was interrupted.
 
     Raises:
         RosterhookError: a hook is there that is otherwise, or Okta would refuse one more.
     """
     wanted, hooks = side.wanted(), await side.api.list()
-    hook = side.own(hooks)
+    hook = side.ours(hooks)
     if hook is not None:
-        _refuse_another(hook, differences(hook, wanted))
-        verifying = [] if is_verified(hook) else [Step("Have Okta verify the hook", side.verify)]
-        return [*verifying, *side.proving()]
+        _refuse_different(hook, differences(hook, wanted))
+        return [Step(f"Have Okta verify the hook {describe(hook)}", _verified(side, hook)), *_proving(side, hook)]
+    namesake = find_namesake(hooks, wanted.name, None)
+    if namesake is not None:
+        raise RosterhookError(**namesake_in_words(namesake))
     refuse_full(hooks, "Deactivate or delete one (Admin Console > Workflow > Event Hooks).")
+    made: dict[str, Any] = {}
 
-    async def make() -> None:
-        side.hook_id = await side.create(wanted)
-        side.save(replace(side.record, hook_id=side.hook_id, url=wanted.url))
+    async def create() -> None:
+        made["id"] = await side.create(wanted)
+        side.remember(made["id"], wanted)
+
+    async def verify() -> None:
+        await side.verify(made["id"])
 
     return [
-        Step(f'Create the hook "{wanted.name}" for {wanted.url} with {len(wanted.events)} event types', make),
-        Step("Have Okta verify the hook", side.verify),
-        *side.proving(),
+        Step(f'Create the hook "{wanted.name}" for {wanted.url} with {len(wanted.events)} event types', create),
+        Step("Have Okta verify the hook", verify),
+        *_proving(side, made),
     ]
 
 
-async def verify(side: OktaSide) -> list[Step]:
+async def plan_verify(side: OktaSide) -> list[Step]:
     """Have Okta ask the address again."""
-    hook = await side.needed()
+    hook = side.needed(await side.api.list())
     if not is_active(hook):
         raise RosterhookError(
             "The hook is INACTIVE, and Okta verifies only active hooks.", hint="Run `rosterhook hook repair`."
         )
-    return [Step(f"Have Okta verify the hook {describe(hook)}", side.verify)]
+
+    async def verify() -> None:
+        await side.verify(str(hook["id"]))
+
+    return [Step(f"Have Okta verify the hook {describe(hook)}", verify)]
 
 
-async def repair(side: OktaSide, *, secret: bool = False) -> list[Step]:
-    """Make Okta's side what the configuration says. No steps: nothing is wrong.
+async def plan_repair(side: OktaSide, *, adopt: str | None = None) -> list[Step]:
+    """Make Okta's side what the configuration says. The secret cannot be read back: to have Okta verify proves it.
 
     Args:
-        secret: replace the hook even so: the secret that Okta sends cannot be read back and compared.
+        adopt: id of a hook that is ours though nothing here knows it.
     """
-    wanted, hook = side.wanted(), await side.needed()
-    refuse_rotating(side)
-    found = {each.what for each in differences(hook, wanted)}
+    if side.record.rotation is not None:
+        raise RosterhookError(
+            "A rotation of the secret was begun and not ended.",
+            hint="Run `rosterhook hook rotate` to end it, or `rosterhook hook rotate --abandon`.",
+        )
+    wanted, hooks = side.wanted(), await side.api.list()
+    hook = side.needed(hooks) if adopt is None else _hook_of(hooks, adopt)
+    found = [*differences(hook, wanted), *await _secret(side, hook)]
+    wrong = [each.what for each in found if each.what not in ("status", "verification")]
+    if any(not each.is_harmless for each in found):
+        side.notes.append(
+            f"What changed in Okta since {hook.get('lastUpdated')} may be missing here: `rosterhook replay` with the"
+            " ids of the users reads them again."
+        )
     steps = []
-    if "status" in found:
-        steps.append(Step("Activate the hook", _activate(side)))
-    if secret or found - {"status"}:
-
-        async def put() -> None:
-            await side.put(hook, wanted)
-            side.save(replace(side.record, hook_id=side.hook_id, url=wanted.url))
-
-        what = ", ".join(sorted(found - {"status", "verification"})) or "secret"
-        steps.append(Step(f"Replace the hook in Okta ({what})", put))
-        steps.append(Step("Have Okta verify the hook, unless it still counts as verified", side.verify_unless_verified))
-    return [*steps, *side.proving()] if steps else []
+    if not is_active(hook):
+        steps.append(Step(f"Activate the hook {describe(hook)}", _activated(side, hook)))
+    if wrong:
+        what = ", ".join(dict.fromkeys(wrong))
+        steps.append(Step(f"Replace the hook {describe(hook)}: {what}", _replaced(side, hook)))
+    else:
+        steps.append(Step(f"Have Okta verify the hook {describe(hook)}", _verified(side, hook)))
+    if side.record.secret is not None and in_force(side.config, side.record) != side.record.secret:
+        steps.append(Step(f"Retire the last rotation's secret, in {GRACE_SECONDS / 3600:g} hours", _forgotten(side)))
+    return [*steps, *_proving(side, hook)]
 
 
-async def delete(side: OktaSide) -> list[Step]:
+async def plan_delete(side: OktaSide) -> list[Step]:
     """Remove the hook from Okta, and a second one that a rotation has left."""
-    hook, rotation = await side.needed(), side.record.rotation
+    hooks, rotation = await side.api.list(), side.record.rotation
+    hook = side.needed(hooks)
+    # The name of a second hook is random: nobody else's.
+    second = rotation and not rotation.in_place and find_namesake(hooks, rotation.name, hook)
 
     async def remove() -> None:
-        ours = {str(hook["id"]), *([rotation.hook_id] if rotation else [])}
-        for each in await side.api.list():
-            if each.get("id") in ours or (rotation and each.get("name") == rotation.name):
+        for each in (hook, second):
+            if each:
                 await side.remove(str(each["id"]))
-        side.save(replace(side.record, hook_id=None, url=None, rotation=None))
+        side.save(replace(side.record, hook_id=None, url=None, rotation=None, sent=None))
 
     return [Step(f"Deactivate and delete the hook {describe(hook)}", remove)]
 
 
-def refuse_full(hooks: list[Hook] | list[dict[str, object]], hint: str) -> None:
+def refuse_full(hooks: Sequence[Hook], hint: str) -> None:
     """Okta would refuse one more hook.
 
     Raises:
@@ -120,27 +160,70 @@ def refuse_full(hooks: list[Hook] | list[dict[str, object]], hint: str) -> None:
         raise RosterhookError(f"The org has {MOST_HOOKS} active event hooks, and Okta allows no more.", hint=hint)
 
 
-def refuse_rotating(side: OktaSide) -> None:
-    """A half rotation has to be ended first.
+async def _secret(side: OktaSide, hook: Hook) -> list[Difference]:
+    """What is known of the secret, though Okta never shows it."""
+    arrived_ms = await side.prover.last(str(hook["id"])) or 0
+    refused = await side.prover.refused_since(arrived_ms)
+    if refused:
+        words = f"Okta sends another secret than this service has: {refused} of its calls were refused."
+        return [Difference("secret", words, "Okta never repeats what was refused: it is lost.")]
+    if side.record.rotation is None and side.sends_another_secret():
+        words = "Okta was last given another secret than the one that is set here now."
+        return [Difference("secret", words, "When that one is not valid any more, each delivery is refused and lost.")]
+    return []
 
-    Raises:
-        RosterhookError: one was begun and not ended.
-    """
-    if side.record.rotation is not None:
-        raise RosterhookError("A rotation of the secret was begun and not ended.", hint="Run `rosterhook hook rotate`.")
 
-
-def _refuse_another(hook: Hook, found: list[Difference]) -> None:
-    others = [each for each in found if each.what != "verification"]
+def _refuse_different(hook: Hook, found: list[Difference]) -> None:
+    others = [each.words for each in found if each.what != "verification" and not each.is_harmless]
     if others:
         raise RosterhookError(
-            f"Okta already has the hook {describe(hook)}. {' '.join(map(str, others))}",
-            hint="If it is this service's own, run `rosterhook hook repair`; if not, give this one another hook.name.",
+            f"Okta already has the hook {describe(hook)}. {' '.join(others)}", hint="Run `rosterhook hook repair`."
         )
 
 
-def _activate(side: OktaSide) -> Callable[[], Awaitable[None]]:
+def _hook_of(hooks: Sequence[Hook], hook_id: str) -> Hook:
+    for hook in hooks:
+        if hook.get("id") == hook_id:
+            return hook
+    raise RosterhookError(f"Okta has no event hook with the id {hook_id}.", hint="Copy the id from the message.")
+
+
+def _activated(side: OktaSide, hook: Hook) -> Deed:
     async def activate() -> None:
-        await side.api.activate(side.hook_id)
+        await side.api.activate(str(hook["id"]))
 
     return activate
+
+
+def _verified(side: OktaSide, hook: Hook) -> Deed:
+    async def verify() -> None:
+        await side.verify_or_replace(hook, side.wanted())
+
+    return verify
+
+
+def _replaced(side: OktaSide, hook: Hook) -> Deed:
+    async def put() -> None:
+        wanted = side.wanted()
+        await side.put(hook, wanted)
+        side.remember(str(hook["id"]), wanted)
+        await side.verify(str(hook["id"]))
+
+    return put
+
+
+def _forgotten(side: OktaSide) -> Deed:
+    async def forget() -> None:
+        own = [side.record.secret] if side.record.secret is not None else []
+        side.save(replace(retire(side.record, own, time.time()), secret=None))
+
+    return forget
+
+
+def _proving(side: OktaSide, hook: Hook) -> list[Step]:
+    """The step that waits for a delivery; none where nobody could see it."""
+
+    async def prove() -> bool:
+        return await side.prove(str(hook["id"]))
+
+    return [Step(side.prover.description, prove)] if side.prover.can_see else []

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from rosterhook.config import HookConfig
-from rosterhook.errors import ConfigError, OktaError, RosterhookError
-from rosterhook.hook.compare import Hook, Wanted, is_verified, own_hook, url_of
-from rosterhook.hook_secrets import HookRecord, in_force, read_record, write_record
+from rosterhook.data_dir import is_running
+from rosterhook.errors import ConfigError, OktaError, OktaNotFound, RosterhookError
+from rosterhook.hook.compare import Hook, Wanted, describe, find_namesake, find_ours
+from rosterhook.hook.diagnosis import Diagnosis
+from rosterhook.hook_secrets import HookRecord, digest_of, in_force, read_record, write_record
 from rosterhook.okta.events import NEEDED
 
 
@@ -19,6 +21,9 @@ class HooksApi(Protocol):
 
     async def list(self) -> list[dict[str, Any]]:
         """Every hook of the org."""
+
+    async def get(self, hook_id: str) -> dict[str, Any]:
+        """One hook; raises OktaNotFound."""
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """A new hook: ACTIVE, UNVERIFIED."""
@@ -43,30 +48,40 @@ class Prover(Protocol):
     """Shows that deliveries of a hook arrive."""
 
     @property
-    def sees(self) -> bool:
+    def can_see(self) -> bool:
         """Whether deliveries can be seen from here at all."""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What `prove` does."""
 
-    async def prove(self, hook_id: str) -> bool:
-        """Wait for a delivery of this hook; False when none came in time."""
+    @property
+    def notes(self) -> list[str]:
+        """What it has left to do by hand."""
+
+    async def prepare(self) -> None:
+        """Find out, before anything is changed, whether `prove` can do what it has to; raises OktaError."""
 
     async def last(self, hook_id: str) -> int | None:
         """When the last delivery of this hook came, in milliseconds since 1970; None when none is known."""
 
+    async def refused_since(self, at_ms: int) -> int:
+        """How many calls of Okta were refused, if the last one came after this time."""
 
-#: Says why an address could not be verified, from address, header and secret.
-Diagnose = Callable[[str, str, str], Awaitable[str]]
+    async def prove(self, hook_id: str) -> bool:
+        """Wait for a delivery of this hook; False when none came in time."""
+
+
+#: Asks an address as Okta does, from address, header and secret.
+Diagnose = Callable[[str, str, str], Awaitable[Diagnosis]]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a command: what it does, in words, and the deed."""
+    """One step of a command: what it does, in words, and the deed; False of it is no success and no fault."""
 
-    words: str
-    act: Callable[[], Awaitable[None]]
+    description: str
+    act: Callable[[], Awaitable[bool | None]]
 
 
 class OktaSide:
@@ -77,8 +92,11 @@ class OktaSide:
         url: the address that Okta shall call; None takes `hook.url`, else the one that `create` was given.
 
     Attributes:
-        hook_id: of the hook that the deeds are about.
         arrived: whether a delivery was seen to arrive; None as long as nobody has looked, or nobody can.
+        notes: what whoever gave the command should know beside.
+
+    Raises:
+        StoreError: the record cannot be read.
     """
 
     def __init__(
@@ -98,13 +116,22 @@ class OktaSide:
         self._diagnose = diagnose
         self.record = read_record(data_dir)
         self._url = url or config.url or self.record.url
-        self.hook_id = ""
         self.arrived: bool | None = None
+        self.notes: list[str] = []
 
     def save(self, record: HookRecord) -> None:
         """Remember, durably, before the next deed."""
         write_record(self._data_dir, record)
         self.record = record
+
+    async def diagnosis(self) -> Diagnosis:
+        """What the public address answers, seen from here."""
+        wanted = self.wanted()
+        return await self._diagnose(wanted.url, wanted.header, wanted.secret)
+
+    def is_served(self) -> bool:
+        """Whether the web process of this data_dir runs on this machine."""
+        return is_running(self._data_dir, "web")
 
     def wanted(self, *, name: str | None = None, secret: str | None = None) -> Wanted:
         """The hook as it should be.
@@ -125,83 +152,130 @@ class OktaSide:
             )
         return Wanted(name or self.config.name, self._url, self.config.header, NEEDED, value)
 
-    def own(self, hooks: list[dict[str, Any]]) -> Hook | None:
-        """Ours among all hooks of the org."""
-        found = own_hook(hooks, self.record.hook_id, self.config.name, self._url)
-        self.hook_id = "" if found is None else str(found["id"])
-        return found
+    def ours(self, hooks: list[dict[str, Any]]) -> Hook | None:
+        """Our hook among all of the org."""
+        return find_ours(hooks, self.record.hook_id, self._url)
 
-    async def needed(self) -> Hook:
-        """Ours.
+    def known_ids(self, hook: Hook | None) -> set[str]:
+        """The ids of ours, and of the second hook of a rotation."""
+        second = self.record.rotation.hook_id if self.record.rotation else None
+        return {each for each in (self.record.hook_id, str(hook["id"]) if hook else None, second) if each}
+
+    def needed(self, hooks: list[dict[str, Any]]) -> Hook:
+        """Our hook among all of the org.
 
         Raises:
-            RosterhookError: there is none.
+            RosterhookError: it is not there. Another one of its name may be.
         """
-        hook = self.own(await self.api.list())
-        if hook is None:
-            raise RosterhookError(
-                f'Okta has no event hook "{self.config.name}", nor one that calls {self._url or "this service"}.',
-                hint="Make it: rosterhook hook create",
-            )
-        return hook
+        hook = self.ours(hooks)
+        if hook is not None:
+            return hook
+        namesake = find_namesake(hooks, self.config.name, None)
+        if namesake is not None:
+            raise RosterhookError(**namesake_in_words(namesake))
+        raise RosterhookError(
+            f"Okta has no event hook that calls {self._url or 'this service'}.", hint="Run `rosterhook hook create`."
+        )
 
-    async def create(self, wanted: Wanted) -> str:
-        """Create a hook; its id."""
+    def remember(self, hook_id: str, wanted: Wanted) -> None:
+        """This hook is ours, and Okta has been given all of it."""
+        sent = digest_of(wanted.secret)
+        self.save(replace(self.record, hook_id=hook_id, url=wanted.url, sent=sent))
+
+    def sends_another_secret(self) -> bool:
+        """Whether Okta was last given a secret that is not the one in force. It cannot be asked."""
+        return self.record.sent not in (None, digest_of(self.wanted().secret))
+
+    async def create(self, wanted: Wanted, like: Hook | None = None) -> str:
+        """Create a hook; its id.
+
+        Args:
+            like: one whose headers and description it gets.
+        """
         try:
-            hook = await self.api.create(wanted.body())
+            hook = await self.api.create(wanted.body(like))
         except OktaError as error:
             raise _refused("create", error) from None
         return str(hook["id"])
 
     async def put(self, hook: Hook, wanted: Wanted) -> None:
-        """Replace the hook."""
+        """Replace the hook; it keeps its name. It has to be verified afterwards, whatever Okta then says of it."""
+        kept = replace(wanted, name=str(hook.get("name") or wanted.name))
         try:
-            await self.api.replace(str(hook["id"]), wanted.body(hook))
+            await self.api.replace(str(hook["id"]), kept.body(hook))
         except OktaError as error:
             raise _refused("replace", error) from None
 
-    async def verify(self, secret: str | None = None) -> None:
-        """Have Okta verify the hook.
+    async def verify(self, hook_id: str, secret: str | None = None) -> None:
+        """Have Okta verify the hook: also the one proof that Okta sends a secret which is taken here.
+
+        Args:
+            secret: that the hook sends; None is the one in force.
 
         Raises:
             OktaError: it could not; the hint says what is wrong, as far as it can be seen from here.
         """
-        wanted = self.wanted(secret=secret)
         try:
-            await self.api.verify(self.hook_id)
+            await self.api.verify(hook_id)
         except OktaError as error:
             if error.status != 400:
                 raise
-            raise OktaError(
-                f"Okta could not verify {wanted.url}: {error.message}",
-                hint=await self._diagnose(wanted.url, wanted.header, wanted.secret),
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            ) from None
+            wanted = self.wanted(secret=secret)
+            found = await self._diagnose(wanted.url, wanted.header, wanted.secret)
+            raise _unverified(wanted, error, found.words) from None
 
-    async def verify_unless_verified(self, secret: str | None = None) -> None:
-        """Verify; not needed where Okta has kept the verification over a replacement (it does not say when)."""
-        hooks = await self.api.list()
-        if not any(each.get("id") == self.hook_id and is_verified(each) for each in hooks):
-            await self.verify(secret)
+    async def verify_or_replace(self, hook: Hook, wanted: Wanted) -> None:
+        """Have Okta verify our hook. If it cannot though the address is good, it sends another secret: give it ours.
+
+        Where the address does not answer, the hook is left alone: replaced, it would stay unverified.
+        """
+        try:
+            await self.api.verify(str(hook["id"]))
+        except OktaError as error:
+            if error.status != 400:
+                raise
+            found = await self._diagnose(wanted.url, wanted.header, wanted.secret)
+            if not found.is_good:
+                raise _unverified(wanted, error, found.words) from None
+            await self.put(hook, wanted)
+            await self.verify(str(hook["id"]))
+        self.remember(str(hook["id"]), wanted)
 
     async def remove(self, hook_id: str) -> None:
         """Deactivate and delete a hook; one that is gone already is fine."""
-        found = next((each for each in await self.api.list() if each.get("id") == hook_id), None)
-        if found is None:
+        try:
+            hook = await self.api.get(hook_id)
+            if hook.get("status") != "INACTIVE":
+                await self.api.deactivate(hook_id)
+            await self.api.delete(hook_id)
+        except OktaNotFound:
             return
-        if found.get("status") != "INACTIVE":
-            await self.api.deactivate(hook_id)
-        await self.api.delete(hook_id)
 
-    def proving(self) -> list[Step]:
-        """The step that waits for a delivery; none where nobody could see it."""
-        return [Step(self.prover.words, self.prove)] if self.prover.sees else []
+    async def prove(self, hook_id: str) -> bool:
+        """Wait until a delivery arrives, as the prover does it; False when none came in time."""
+        self.arrived = await self.prover.prove(hook_id)
+        return self.arrived
 
-    async def prove(self) -> None:
-        """Wait until a delivery arrives, as the prover does it."""
-        self.arrived = await self.prover.prove(self.hook_id)
+
+def namesake_in_words(hook: Hook) -> dict[str, str]:
+    """Message and hint for a hook that has our name, and perhaps another owner."""
+    return {
+        "message": f"Okta has the hook {describe(hook)}: it has this service's name, but not its address.",
+        "hint": "If another service owns it, set another hook.name here. If it is this one's own, run"
+        f" `rosterhook hook repair --adopt {hook.get('id')}`.",
+    }
+
+
+def _unverified(wanted: Wanted, error: OktaError, why: str) -> OktaError:
+    # Okta's own reason is always the same, "Hook execution failed": only its code and request id are worth telling.
+    trace = f" (Okta: {error.code}, request {error.request_id})" if error.request_id else f" (Okta: {error.code})"
+    return OktaError(
+        f"Okta could not verify {wanted.url}{trace}. {why}",
+        hint="The hook stays in Okta. When that is mended: rosterhook hook verify",
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
 
 
 def _refused(what: str, error: OktaError) -> OktaError:
@@ -216,8 +290,3 @@ def _refused(what: str, error: OktaError) -> OktaError:
         code=error.code,
         request_id=error.request_id,
     )
-
-
-def describe(hook: Hook) -> str:
-    """A hook in one line."""
-    return f'"{hook.get("name")}" ({hook.get("id")}), which calls {url_of(hook)}'

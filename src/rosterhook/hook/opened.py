@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from rosterhook.config import Config
 from rosterhook.hook.arrival import Arrivals, Canary, Proof
-from rosterhook.hook.diagnosis import diagnose
+from rosterhook.hook.diagnosis import Diagnosis, diagnose
 from rosterhook.hook.okta_side import OktaSide
 from rosterhook.okta.connect import MANAGE_USERS, READ_USERS, connected
 from rosterhook.okta.event_hooks import EventHooks
@@ -37,10 +37,10 @@ async def opened_side(
         arrivals = None
         if (config.data_dir / "state.db").exists():
             stores = await stack.enter_async_context(opened_stores(config.data_dir))
-            arrivals = Arrivals(stores.inbox)
+            arrivals = Arrivals(stores)
         proof = Proof(arrivals, Canary(client, canary) if canary else None, wait_seconds)
 
-        async def why(address: str, header: str, secret: str) -> str:
+        async def why(address: str, header: str, secret: str) -> Diagnosis:
             return await diagnose(address, header, secret, config.okta.ca_file)
 
         yield OktaSide(EventHooks(client), config.hook, config.data_dir, proof, why, url=url)
