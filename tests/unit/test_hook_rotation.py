@@ -220,6 +220,15 @@ async def test_rotation_can_be_abandoned(bench: Bench, in_place: bool, steps: in
         await plan_abandon(bench.side())
 
 
+async def test_there_is_no_way_back_without_the_first_hook(bench: Bench) -> None:
+    """When the first hook is deleted, going back would leave none: the rotation is to be ended."""
+    planned = await plan_rotation(bench.side(), haste=Haste(drain_seconds=0.0))
+    await take(planned[:-1])
+    with pytest.raises(RosterhookError, match="no way back"):
+        await plan_abandon(bench.side())
+    assert len(bench.secrets_sent()) == 1
+
+
 async def test_way_is_not_changed_in_the_middle(bench: Bench) -> None:
     """`--in-place` after a second hook was begun says how to go back first."""
     await take((await plan_rotation(bench.side()))[:1])

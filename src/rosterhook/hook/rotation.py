@@ -71,13 +71,16 @@ async def plan_abandon(side: OktaSide) -> list[Step]:
     """The steps back from a rotation that was begun: the old secret stays the one in force.
 
     Raises:
-        RosterhookError: none was begun.
+        RosterhookError: none was begun, or it is too late.
     """
-    rotation = side.record.rotation
-    if rotation is None:
+    if side.record.rotation is None:
         raise RosterhookError("There is no rotation to abandon.")
-    hooks = await side.api.list()
-    steps = _Steps(side, hooks, side.record.hook_id or "", Haste())
+    steps = _Steps(side, await side.api.list(), side.record.hook_id or "", Haste())
+    if not steps.has_first:
+        raise RosterhookError(
+            "The hook with the old secret is gone from Okta: there is no way back.",
+            hint="Run `rosterhook hook rotate` to end the rotation.",
+        )
     return [*steps.back(), Step("Forget the new secret, in 24 hours", steps.forget)]
 
 
@@ -112,6 +115,11 @@ class _Steps:
         self._first = next((hook for hook in hooks if hook.get("id") == first_id), None)
         self._second = self._find_second(hooks)
         self._haste = haste
+
+    @property
+    def has_first(self) -> bool:
+        """The hook that sends the old secret is there."""
+        return self._first is not None
 
     def beginning(self, in_place: bool) -> Step:
         """The new secret is durable, and so accepted, before Okta hears of it."""
