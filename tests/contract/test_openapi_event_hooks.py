@@ -17,11 +17,13 @@ from starlette.responses import JSONResponse
 from rosterhook.simulator import Settings, in_process
 from rosterhook.simulator.errors import OktaError
 from rosterhook.simulator.events import KINDS
-from rosterhook.simulator.hook_rules import wanted
+from rosterhook.simulator.hooks.eligible import OFFERED
+from rosterhook.simulator.hooks.rules import wanted
 
 RECORDED = SHARED / "samples" / "tf__EventHookVerification_crud_oie-00.yaml"
 RECORDED_2020 = SHARED / "samples" / "sdk-python__TestEventHooksResource.test_delete_event_hook.yaml"
 CATALOGUE = SHARED / "catalogue" / "event-types.json"
+OFFERED_FILE = SHARED / "catalogue" / "event-hook-eligible.users-groups-apps.json"
 EXAMPLES = SHARED / "samples" / "openapi-examples.json"
 
 pytestmark = pytest.mark.skipif(not DESCRIPTION.exists(), reason=f"Okta's API description is not at {DESCRIPTION}")
@@ -195,3 +197,12 @@ def test_what_the_simulator_delivers_is_what_okta_delivers():
     """Each of its event types is in the catalogue, and eligible for hooks there as here."""
     known = dict(catalogue())
     assert {name: known.get(name) for name in KINDS} == {name: kind.eligible for name, kind in KINDS.items()}
+
+
+@pytest.mark.skipif(not OFFERED_FILE.exists(), reason="no catalogue of event types")
+def test_what_a_hook_in_one_step_subscribes_to_is_the_catalogues():
+    """All that is eligible about users, groups and applications, nothing else; all that is made here is in it."""
+    offered = {each["id"] for each in json.loads(OFFERED_FILE.read_text())}
+    assert set(OFFERED) == offered
+    assert len(OFFERED) == len(offered)
+    assert {name for name, kind in KINDS.items() if kind.eligible} <= offered

@@ -16,7 +16,7 @@ from rosterhook.cli import app
 from rosterhook.config.keys import keys
 from rosterhook.config.load import load_config
 from rosterhook.okta.events import NEEDED
-from rosterhook.simulator.__main__ import _parser
+from rosterhook.simulator.options import option_parser
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -86,7 +86,7 @@ def test_every_command_is_documented() -> None:
 def test_every_option_of_the_simulator_is_documented() -> None:
     """The page about the simulator has each of its options."""
     page = TEXT[DOCS / "simulator.md"]
-    for action in _parser("rosterhook simulate")._actions:
+    for action in option_parser("rosterhook simulate")._actions:
         assert "--help" in action.option_strings or f"`{action.option_strings[0]}`" in page, action.option_strings
 
 
@@ -109,7 +109,7 @@ def test_every_command_shown_can_be_typed(command: str) -> None:
     """Each command in the documentation exists, with the options that it is shown with."""
     name, *arguments = shlex.split(command)
     if name == "simulate":
-        _parser("rosterhook simulate").parse_args(arguments)
+        option_parser("rosterhook simulate").parse_args(arguments)
         return
     try:
         app.parse_args([name, *arguments], print_error=False, exit_on_error=False)

@@ -104,6 +104,26 @@ def test_leaving_takes_one_call(okta_org):
         okta_org.delete_user(first)
 
 
+def test_users_and_groups_are_what_get_answers(okta_org):
+    """What the fixture hands out is what a program reads by id at that moment, links included."""
+    user = okta_org.create_user()
+    assert user == okta_org.user(user["id"]) == ask(okta_org, f"/api/v1/users/{user['id']}")
+    for changed in (okta_org.update_user(user["id"], title="Lead"), okta_org.step(user["id"], "suspend")):
+        assert changed["_links"]["self"]["href"] == f"{okta_org.url}/api/v1/users/{user['id']}"
+    assert changed == ask(okta_org, f"/api/v1/users/{user['id']}")
+    group = okta_org.create_group("Sales")
+    assert group == ask(okta_org, f"/api/v1/groups/{group['id']}")
+
+
+def test_a_step_that_is_none_is_told_with_those_that_are(okta_org):
+    """A misspelt step lists the steps; one that the status forbids is Okta's error."""
+    user = okta_org.create_user()
+    with pytest.raises(ValueError, match="no such step: fly; there are activate, reactivate, deactivate, "):
+        okta_org.step(user["id"], "fly")
+    with pytest.raises(OktaError, match="E0000001"):
+        okta_org.step(user["id"], "unsuspend")
+
+
 def test_groups_have_members(okta_org):
     """A group has the members that it was given, less those that were taken away."""
     group = okta_org.create_group("Sales", description="All of it")["id"]
@@ -137,9 +157,20 @@ def test_traffic_ends_before_quiet(okta_org, receiver):
 
 
 def test_a_hook_that_proves_nothing_is_told(okta_org):
-    """A hook that nobody answers for is an error with Okta's words."""
-    with pytest.raises(ValueError, match="Unable to verify event hook"):
+    """A hook that does not prove itself is an error with Okta's words and what came back instead."""
+    told = r"POST /_sim/hook: 400 Unable to verify event hook\. Hook simulated hook execution failed: "
+    with pytest.raises(ValueError, match=f"^{told}could not connect: "):
         okta_org.set_hook("http://127.0.0.1:1/nobody")
+    with pytest.raises(ValueError, match=f"^{told}HTTP 404$"):
+        okta_org.set_hook(f"{okta_org.url}/nothing")
+    with pytest.raises(ValueError, match=r"^POST /_sim/hook: 400 url is an address that begins with http"):
+        okta_org.set_hook("localhost:8080")
+
+
+def test_a_path_that_is_none_is_told(okta_org):
+    """Any other refusal of a control path is an error with its words."""
+    with pytest.raises(ValueError, match=r"^GET /_sim/nothing: 404 Not Found$"):
+        okta_org.control("GET", "nothing")
 
 
 def test_faults_come_and_go(okta_org):

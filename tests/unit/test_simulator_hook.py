@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
 import pytest
-from hook_receiver import SECRET, URL, Receiver, hooked, settled
+from hook_receiver import SECRET, URL, Receiver, hooked, settled, until
 
-from rosterhook.simulator import Settings, in_process
+from rosterhook.okta.events import SUBSCRIBED
+from rosterhook.simulator import Settings, in_process, world
 
 
 async def test_a_hook_proves_itself_before_it_gets_anything():
     """Verification is a GET with challenge, agent and secret; an event before it is never delivered."""
     receiver = Receiver()
-    async with in_process(Settings(batch_seconds=0), hook_transport=httpx2.ASGITransport(receiver)) as (world, okta):
-        world.create_users(3)
+    async with in_process(Settings(batch_seconds=0), hook_transport=httpx2.ASGITransport(receiver)) as (org, okta):
+        org.create_users(3)
         answer = await okta.post(
             "/_sim/hook", json={"url": URL, "header": "X-Key", "secret": SECRET, "headers": {"A": "b"}}
         )
         assert (answer.json()["status"], answer.json()["verificationStatus"]) == ("ACTIVE", "VERIFIED")
         assert SECRET not in answer.text
-        await settled(world)
+        await settled(org)
     assert receiver.requests == []
     [asked] = receiver.verifications
     assert (asked["user-agent"], asked["x-key"], asked["a"]) == ("Okta-Integrations", SECRET, "b")
@@ -64,6 +67,66 @@ async def test_a_hook_of_the_settings_is_asked_until_it_answers():
         await settled(simulator)
     created = [event for event in receiver.events if event["eventType"] == "user.lifecycle.create"]
     assert len(created) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (404, "HTTP 404"),
+        (None, "no answer within 0.1 s"),
+        (httpx2.ConnectError("Connection refused"), "could not connect: Connection refused"),
+        (200, 'HTTP 200, but the body is not {"verification": "<the challenge>"}'),
+    ],
+)
+async def test_a_hook_of_the_settings_that_never_answers_is_told(answer, why, monkeypatch, caplog):
+    """After a minute one line says why, and neither its password nor its query."""
+    monkeypatch.setattr(world, "VERIFY_FOR_SECONDS", 0.01)
+    monkeypatch.setattr(world, "VERIFY_EVERY_SECONDS", 0.001)
+
+    async def owner(_request: httpx2.Request) -> httpx2.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await asyncio.Event().wait()
+        return httpx2.Response(answer, text="hello")
+
+    settings = Settings(hook_url="http://me:hush@receiver.test/okta?key=hush", hook_timeout_seconds=0.1)
+    async with in_process(settings, hook_transport=httpx2.MockTransport(owner)):
+        await until(lambda: bool(caplog.records))
+    assert [each.getMessage() for each in caplog.records] == [
+        f"the hook at http://receiver.test/okta did not verify: {why}"
+    ]
+
+
+async def test_a_hook_that_was_removed_meanwhile_is_not_waited_for(monkeypatch, caplog):
+    """Who deletes the hook of the settings before it has proved itself hears nothing of it later."""
+    monkeypatch.setattr(world, "VERIFY_EVERY_SECONDS", 0.001)
+    receiver = Receiver()
+    receiver.echo = lambda _: {}
+    settings = Settings(hook_url=URL, announce=True, users=1, batch_seconds=0)
+    async with in_process(settings, hook_transport=httpx2.ASGITransport(receiver)) as (simulator, okta):
+        await until(lambda: bool(receiver.verifications))
+        assert (await okta.delete("/_sim/hook")).status_code == 204
+        await settled(simulator)
+    assert caplog.records == []
+
+
+async def test_a_failed_proof_says_what_came_back():
+    """Beside Okta's words, which name no reason, the control path has one."""
+    async with hooked() as (_, okta, receiver):
+        receiver.echo = lambda _: {}
+        answer = (await okta.post("/_sim/hook", json={"url": URL})).json()
+    assert answer["why"].startswith("HTTP 200, but the body is not")
+
+
+async def test_a_hook_in_one_step_subscribes_to_all_that_a_sync_needs():
+    """It lists every type that the service subscribes to, and gets one that nothing in this org makes by preview."""
+    async with hooked() as (simulator, okta, receiver):
+        [hook] = simulator.hooks
+        assert set(SUBSCRIBED) <= set(hook.items)
+        body = {"hook": hook.id, "event": "user.account.unlock_by_admin"}
+        assert (await okta.post("/_sim/preview", json=body)).json()["delivered"] is True
+    assert [event["eventType"] for event in receiver.events] == ["user.account.unlock_by_admin"]
 
 
 async def test_a_delivery_looks_like_oktas():
@@ -210,11 +273,26 @@ async def test_a_removed_hook_gets_nothing_more():
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"), [({}, "url is missing"), ({"url": URL, "secrets": "x"}, "no such key: secrets; there are")]
+    ("body", "reason"),
+    [
+        ({}, "url is missing"),
+        ({"url": URL, "secrets": "x"}, "no such key: secrets; there are"),
+        ({"url": "ftp://x"}, "url is an address that begins with http:// or https://"),
+        ({"url": "http://user:hush@"}, "url is an address"),
+        ({"url": URL, "max_batch": 0}, "max_batch is a whole number, 1 or more"),
+        ({"url": URL, "batch_seconds": -1}, "batch_seconds is a number, 0 or more"),
+        ({"url": URL, "patient": "yes"}, "patient is true or false"),
+        ({"url": URL, "header": "A B"}, "header is the name of a header"),
+        ({"url": URL, "secret": "hush\nhush"}, "secret is text that a header can hold"),
+        ({"url": URL, "headers": ["X"]}, "headers is an object"),
+        ({"url": URL, "headers": {"A": 1}}, "headers.A is text"),
+    ],
 )
 async def test_a_hook_that_is_misspelt_is_refused(body, reason):
-    """A hook without url, or with a key that doesn't exist, is told so."""
+    """A hook without url, with a key that doesn't exist, or with nonsense in one, is told so, without its secrets."""
     async with in_process() as (_, okta):
         answer = await okta.post("/_sim/hook", json=body)
+        assert (await okta.get("/api/v1/eventHooks")).json() == []
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(reason)
+    assert "hush" not in answer.text

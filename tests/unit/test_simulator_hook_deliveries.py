@@ -6,88 +6,17 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx2
 import pytest
 import trustme
-from hook_receiver import Receiver, until
+from hook_receiver import until
+from hook_world import HOOKS, World, org
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.requests import Request
 
 from rosterhook.simulator import Settings, Simulator, in_process
 from rosterhook.simulator.problems import SimulatorError
-
-HOOKS = "/api/v1/eventHooks"
-PERSON = {"firstName": "A", "lastName": "B", "login": "a@x.com", "email": "a@x.com"}
-
-
-class Receivers:
-    """Owners of several hooks, by host name."""
-
-    def __init__(self) -> None:
-        self.by_host: dict[str, Receiver] = {}
-
-    def __getitem__(self, host: str) -> Receiver:
-        return self.by_host.setdefault(host, Receiver())
-
-    async def __call__(self, scope, receive, send) -> None:
-        await self[Request(scope).url.hostname or ""](scope, receive, send)
-
-
-class World:
-    """A simulated org with a clock that is set by hand."""
-
-    def __init__(
-        self, simulator: Simulator, okta: httpx2.AsyncClient, receivers: Receivers, clock: list[float]
-    ) -> None:
-        self.simulator, self.okta, self.receivers, self.clock = simulator, okta, receivers, clock
-        self.log: list[dict[str, Any]] = []
-        keep = simulator.org.on_event
-
-        def on_event(event: dict[str, Any]) -> None:
-            self.log.append(event)
-            keep(event)
-
-        simulator.org.on_event = on_event
-
-    async def hook(self, host: str, *items: str, expression: str | None = None) -> str:
-        """A verified hook's id."""
-        body: dict[str, Any] = {
-            "name": host,
-            "events": {"type": "EVENT_TYPE", "items": list(items)},
-            "channel": {"type": "HTTP", "version": "1.0.0", "config": {"uri": f"https://{host}/"}},
-        }
-        if expression:
-            conditions = [{"event": item, "condition": {"expression": expression}} for item in items]
-            body["events"]["filter"] = {"type": "EXPRESSION_LANGUAGE", "eventFilterMap": conditions}
-        made = await self.okta.post(HOOKS, json=body)
-        assert made.status_code == 200, made.text
-        await self.okta.post(f"{HOOKS}/{made.json()['id']}/lifecycle/verify")
-        return str(made.json()["id"])
-
-    def person(self, login: str = "a@x.com", **profile: str) -> str:
-        return str(self.simulator.org.create({**PERSON, "login": login, **profile}, password=True)["id"])
-
-    async def settled(self) -> dict[str, Any]:
-        await until(lambda: not self.simulator.hooks.pending)
-        return self.simulator.hooks.as_json()
-
-    def types(self, host: str) -> list[str]:
-        return [event["eventType"] for event in self.receivers[host].events]
-
-    def logged(self, event_type: str) -> list[dict[str, Any]]:
-        return [event for event in self.log if event["eventType"] == event_type]
-
-
-@contextlib.asynccontextmanager
-async def org(**chosen: Any) -> AsyncIterator[World]:
-    receivers, clock = Receivers(), [1_000_000.0]
-    wanted = Settings(**{"batch_seconds": 0, "hook_timeout_seconds": 0.5, "hook_retry_seconds": 0, **chosen})
-    transport = httpx2.ASGITransport(receivers)
-    async with in_process(wanted, clock=lambda: clock[0], hook_transport=transport) as (simulator, okta):
-        yield World(simulator, okta, receivers, clock)
 
 
 async def test_each_hook_gets_what_it_subscribes_to():
@@ -163,6 +92,32 @@ async def test_what_waits_is_forgotten_when_a_hook_is_deactivated():
         await world.okta.post(f"{HOOKS}/{hook}/lifecycle/deactivate")
         await world.settled()
     assert world.types("off.test") == []
+
+
+@pytest.mark.parametrize("and_deleted", [False, True])
+async def test_what_waits_may_go_out_all_the_same(and_deleted):
+    """With the setting that forgets nothing, a hook that was deactivated or deleted gets what happened before."""
+    async with org(batch_seconds=0.05, deactivated_hook_drops=False) as world:
+        hook = await world.hook("off.test", "user.lifecycle.create")
+        world.person()
+        await world.okta.post(f"{HOOKS}/{hook}/lifecycle/deactivate")
+        if and_deleted:
+            assert (await world.okta.delete(f"{HOOKS}/{hook}")).status_code == 204
+        world.person("b@x.com")
+        await world.settled()
+    assert world.types("off.test") == ["user.lifecycle.create"]
+
+
+async def test_what_waits_never_goes_to_an_unproven_address():
+    """Whatever the setting: a hook that is moved elsewhere has to prove itself before it gets anything."""
+    async with org(batch_seconds=0.05, deactivated_hook_drops=False) as world:
+        hook = await world.hook("off.test", "user.lifecycle.create")
+        world.person()
+        found = (await world.okta.get(f"{HOOKS}/{hook}")).json()
+        found["channel"]["config"]["uri"] = "https://other.test/"
+        assert (await world.okta.put(f"{HOOKS}/{hook}", json=found)).status_code == 200
+        await world.settled()
+    assert world.types("off.test") == world.types("other.test") == []
 
 
 async def test_a_slow_hook_keeps_no_other_waiting():
@@ -280,7 +235,7 @@ async def test_a_hook_that_fails_too_often_is_skipped_for_a_while():
 
 def test_a_hook_cannot_be_skipped_after_no_failure():
     """A number of failures that makes no sense is told before anything starts."""
-    with pytest.raises(ValueError, match="hook_quiet_failures is 1 or more"):
+    with pytest.raises(ValueError, match="hook_quiet_failures is a whole number, 1 or more"):
         Settings(hook_quiet_failures=0)
 
 

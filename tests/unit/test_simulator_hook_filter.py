@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rosterhook.simulator.hook_filter import matches
+from rosterhook.simulator.hooks.filter import matches
 
 USER = {"id": "00u1", "type": "User", "alternateId": "a@x.com", "displayName": "A (B) && C"}
 GROUP = {"id": "00g1", "type": "UserGroup", "alternateId": "unknown", "displayName": "Sales"}

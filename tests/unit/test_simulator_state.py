@@ -238,6 +238,47 @@ async def test_a_file_has_one_simulator(path):
         assert other.is_symlink()
 
 
+async def test_no_lock_stays_but_the_one_of_a_running_org(path):
+    """A start that is refused leaves no lock file, nor takes that of the org that runs; nor does an end leave one."""
+    async with in_process(Settings(state_file=path)):
+        with pytest.raises(SimulatorError, match="another simulator has"):
+            async with in_process(Settings(state_file=path)):
+                pass
+        assert {each.name for each in path.parent.iterdir()} == {"org.json", "org.json.lock"}
+    assert [each.name for each in path.parent.iterdir()] == ["org.json"]
+    path.write_text("precious")
+    with pytest.raises(SimulatorError, match="it is not JSON"):
+        async with in_process(Settings(state_file=path)):
+            pass
+    assert [each.name for each in path.parent.iterdir()] == ["org.json"]
+
+
+def test_a_lock_that_was_just_removed_locks_nothing(path, monkeypatch):
+    """Who opens the lock file right before its owner removes it takes the next one, not the removed one."""
+    lock, flock, handles = path.with_name("org.json.lock"), state.fcntl.flock, []
+
+    def removed_meanwhile(handle: int, how: int) -> None:
+        if not handles:
+            lock.unlink()
+        handles.append(handle)
+        flock(handle, how)
+
+    monkeypatch.setattr(state.fcntl, "flock", removed_meanwhile)
+    with state.opened(path), pytest.raises(SimulatorError, match="another simulator has"), state.opened(path):
+        pass
+    assert len(handles) == 3
+    assert not lock.exists()
+
+
+async def test_somebody_elses_file_is_no_lock(path):
+    """A file with something in it, where the lock file would be, stays there."""
+    lock = path.with_name("org.json.lock")
+    lock.write_text("precious")
+    async with in_process(Settings(state_file=path)):
+        pass
+    assert lock.read_text() == "precious"
+
+
 async def test_secrets_are_for_the_owner_alone(path):
     """The file may hold tokens and keys, so nobody else may read it."""
     async with in_process(Settings(state_file=path)):

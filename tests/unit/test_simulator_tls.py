@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import tempfile
@@ -63,12 +64,12 @@ async def test_the_program_says_whom_to_trust(tmp_path):
 
 
 async def test_no_private_key_stays_on_disk(tmp_path, monkeypatch):
-    """While the org is served, its temporary folder holds one file: the certificate, for its owner alone."""
+    """While the org is served, its temporary folder holds one file: the certificate, which everybody may read."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with running(Settings(tls=True)) as simulator:
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [simulator.ca_file]
         assert simulator.ca_file.read_text() == simulator.authority.certificate
-        assert simulator.ca_file.stat().st_mode & 0o077 == simulator.ca_file.parent.stat().st_mode & 0o077 == 0
+        assert stat.S_IMODE(simulator.ca_file.stat().st_mode) == 0o644
         assert "PRIVATE" not in simulator.ca_file.read_text()
 
 
@@ -143,7 +144,8 @@ async def test_another_server_gets_a_certificate(tmp_path):
             assert await reader.read() == b""
             writer.close()
             await writer.wait_closed()
-    assert (folder / "localhost.key").stat().st_mode & 0o077 == 0
+    modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == {".pem": 0o644, ".key": 0o600}
 
 
 async def test_hooks_may_be_behind_its_own_certificates(tmp_path):
@@ -172,12 +174,21 @@ async def test_hooks_may_be_behind_its_own_certificates(tmp_path):
 async def test_an_org_on_all_addresses_answers_as_it_is_called():
     """Listening everywhere, links name the address by which the caller came, which others can reach."""
     async with running(Settings(host="0.0.0.0", allow_remote=True, users=2)) as simulator:
-        assert simulator.address.startswith("http://0.0.0.0:")
         port = simulator.address.rpartition(":")[2]
         headers = {"Authorization": f"SSWS {simulator.settings.token}"}
         async with httpx2.AsyncClient(trust_env=False, headers=headers) as client:
             answer = await client.get(f"http://localhost:{port}/api/v1/users?limit=1")
     assert answer.links["next"]["url"].startswith(f"http://localhost:{port}/api/v1/users")
+
+
+@pytest.mark.parametrize(("options", "hint"), [((), ""), (("--tls",), "; name each by --tls-name for its certificate")])
+async def test_an_org_on_all_addresses_prints_one_that_can_be_called(tmp_path, options, hint):
+    """Its first line has an address of this machine; another line says how others call it."""
+    async with program("--host", "0.0.0.0", "--allow-remote", *options, folder=tmp_path) as (_, said):
+        url = re.fullmatch(r"simulator listening on (https?://127\.0\.0\.1:\d+)", said[0])[1]
+        assert said[-1] == f"others call it by any name or address of this machine{hint}"
+        async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
+            assert (await client.get(f"{url}/_sim/")).status_code == 200
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
@@ -192,10 +203,10 @@ async def test_ipv6_has_brackets():
     ("options", "told"),
     [
         (["--port", "TAKEN"], "cannot listen on 127.0.0.1:TAKEN: Address already in use. Name another"),
-        (["--port", "70000"], "there is no port 70000"),
+        (["--port", "70000"], "--port 70000 does not exist: ports go from 0 to 65535"),
         (["--host", "nowhere.invalid", "--allow-remote"], "cannot listen on nowhere.invalid:0: "),
-        (["--host", "0.0.0.0", "--tls"], "host '0.0.0.0' is refused"),
-        (["--ca-file", "FOLDER/ca.pem"], "ca_file and tls_names are for https: they need tls"),
+        (["--host", "0.0.0.0", "--tls"], "--host '0.0.0.0' is refused: use a loopback address, or --allow-remote"),
+        (["--ca-file", "FOLDER/ca.pem"], "--ca-file and --tls-name are for https: they need --tls"),
         (
             ["--tls", "--ca-file", "FOLDER/none/ca.pem"],
             "cannot write the CA certificate to FOLDER/none/ca.pem: No such",
@@ -220,6 +231,7 @@ def test_a_start_that_cannot_be_is_one_sentence(tmp_path, options, told):
             options, told = [each.replace(word, meaning) for each in options], told.replace(word, meaning)
         run = subprocess.run([*PROGRAM, *options], capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert run.stderr.startswith("python -m rosterhook.simulator: ")
     assert told in run.stderr
-    assert {path.name for path in tmp_path.iterdir()} <= {"file", "file.lock"}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert file.read_text() == "precious"

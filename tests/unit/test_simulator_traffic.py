@@ -132,7 +132,17 @@ async def test_endless_traffic_ends_when_told():
 
 @pytest.mark.parametrize(
     "body",
-    [{"mix": {"explode": 1}}, {"changes": -1}, {"changes": 0}, {"per_second": 0}, {"rate": 1}, {"mix": {"update": 0}}],
+    [
+        *(
+            {"mix": {"explode": 1}},
+            {"mix": {"update": 0}},
+            {"mix": {"update": "x"}},
+            {"mix": [1]},
+            {"mix": {"update": -1}},
+        ),
+        *({"changes": -1}, {"changes": 0}, {"changes": "5"}, {"changes": None}, {"changes": True}),
+        *({"per_second": 0}, {"per_second": "x"}, {"seed": "x"}, {"rate": 1}),
+    ],
 )
 async def test_traffic_that_makes_no_sense_is_refused(body):
     """A job that cannot be is told so, and none is started."""
@@ -214,4 +224,4 @@ async def test_the_program_refuses_a_host_that_others_reach():
     )
     _, problems = await asyncio.wait_for(program.communicate(), 20)
     assert program.returncode == 2
-    assert b"allow_remote" in problems
+    assert b"--allow-remote" in problems

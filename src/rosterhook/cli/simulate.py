@@ -1,4 +1,4 @@
-"""`simulate`: a fake Okta org, for trying things and for other people's tests."""
+"""`simulate`: a simulated Okta org, for trying things and for other people's tests."""
 
 from __future__ import annotations
 

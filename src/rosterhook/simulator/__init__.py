@@ -1,4 +1,4 @@
-"""A fake Okta org over HTTP: users, their life cycle, searches, rate limits and event hooks, with faults on request.
+"""A simulated Okta org: users, their life cycle, searches, rate limits and event hooks, with faults on request.
 
 It shares no code with the product that it judges: an oracle with the same parser would have the same mistakes. In a
 test::

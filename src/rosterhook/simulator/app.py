@@ -23,10 +23,12 @@ from rosterhook.simulator.problems import SimulatorError
 from rosterhook.simulator.settings import Settings
 from rosterhook.simulator.state import opened
 from rosterhook.simulator.tls import Authority, names_of, published
+from rosterhook.simulator.welcome import Welcome
 from rosterhook.simulator.world import Simulator
 
 #: Who listens on all addresses is called by many, so links there are as the caller calls.
-_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
+#: On this machine it is called by a loopback address.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -154,6 +156,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
+    host = _EVERYWHERE.get(host, host)
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
@@ -179,7 +182,7 @@ async def _served(app: Starlette, listener: socket.socket, tls: ssl.SSLContext |
 
 
 def _app(simulator: Simulator) -> Starlette:
-    gate, control = Gate(simulator), Control(simulator)
+    gate, control, welcome = Gate(simulator), Control(simulator), Welcome(simulator)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -191,6 +194,7 @@ def _app(simulator: Simulator) -> Starlette:
         # Recorded: to a caller whose address of the org ends in a slash Okta answers all the same.
         Route("//api/v1/{path:path}", gate.answer, methods=_METHODS),
         Route(TOKEN_PATH, gate.token, methods=_METHODS),
+        Route("/", welcome.page),
         *control.routes(),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

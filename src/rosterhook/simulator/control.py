@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,9 +14,10 @@ from starlette.routing import Route
 from rosterhook.simulator.auth.control import INDEX as ACCESS_INDEX
 from rosterhook.simulator.auth.control import AccessControl
 from rosterhook.simulator.bodies import json_object
-from rosterhook.simulator.errors import OktaError
+from rosterhook.simulator.checks import number, table
+from rosterhook.simulator.errors import OktaError, Unproven
 from rosterhook.simulator.gate import base_url
-from rosterhook.simulator.preview import preview
+from rosterhook.simulator.hooks.preview import preview
 from rosterhook.simulator.problems import SimulatorError
 from rosterhook.simulator.traffic import Job
 from rosterhook.simulator.world import Simulator
@@ -85,9 +87,7 @@ class Control:
 
     async def create_users(self, request: Request) -> Response:
         """Random users, with their events."""
-        count = (await json_object(request)).get("count", 1)
-        if not isinstance(count, int) or count < 0:
-            raise ValueError("count is a whole number, 0 or more")
+        count = number("count", (await json_object(request)).get("count", 1), whole=True)
         return JSONResponse({"ids": self._simulator.create_users(count)})
 
     async def traffic(self, _request: Request) -> Response:
@@ -99,12 +99,12 @@ class Control:
         body = await json_object(request)
         if unknown := sorted(set(body) - {"changes", "seed", "per_second", "mix"}):
             raise ValueError(f"no such key: {', '.join(unknown)}; there are changes, mix, per_second, seed")
-        rate = body.get("per_second")
+        rate, mix = body.get("per_second"), table("mix", body.get("mix") or {})
         job = Job(
-            int(body.get("changes", 100)),
-            int(body.get("seed", 1)),
-            None if rate is None else float(rate),
-            {str(name): float(weight) for name, weight in (body.get("mix") or {}).items()},
+            number("changes", body.get("changes", 100), whole=True),
+            number("seed", body.get("seed", 1), -math.inf, whole=True),
+            None if rate is None else number("per_second", rate, above=True),
+            {name: number(f"mix.{name}", weight) for name, weight in mix.items()},
         )
         self._simulator.traffic.start(job)
         return JSONResponse(self._progress(), 202)
@@ -120,8 +120,11 @@ class Control:
         return JSONResponse(shown or {"error": "no hook is set"}, 200 if shown else 404)
 
     async def set_hook(self, request: Request) -> Response:
-        """Verify, then deliver."""
-        await self._simulator.shortcut.set(await json_object(request))
+        """Verify, then deliver. A hook that does not prove itself is Okta's error, and why, which Okta doesn't tell."""
+        try:
+            await self._simulator.shortcut.set(await json_object(request))
+        except Unproven as error:
+            return JSONResponse({**error.body("oae-simulator"), "why": error.why}, error.status)
         return JSONResponse(self._simulator.shortcut.as_json())
 
     async def remove_hook(self, _request: Request) -> Response:

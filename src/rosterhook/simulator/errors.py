@@ -28,6 +28,17 @@ class OktaError(Exception):
         }
 
 
+@dataclass(eq=False)
+class Unproven(OktaError):
+    """An event hook has not proved itself.
+
+    Attributes:
+        why: what came back, or did not; Okta tells nobody.
+    """
+
+    why: str = ""
+
+
 def invalid(what: str, *causes: str) -> OktaError:
     """The caller's data breaks a rule."""
     return OktaError(400, "E0000001", f"Api validation failed: {what}", causes)
@@ -46,6 +57,12 @@ def no_such_user(key: str) -> OktaError:
 def no_such_hook(hook_id: str) -> OktaError:
     """Recorded: Okta calls an event hook a webhook here."""
     return OktaError(404, "E0000007", f"Not found: Resource not found: {hook_id} (Webhook)")
+
+
+def unproven(name: str, why: str) -> OktaError:
+    """Recorded (support.okta.com, "Unable to verify event hook")."""
+    cause = f"Unable to verify event hook. Hook {name} execution failed"
+    return Unproven(400, "E0000001", "Api validation failed: eventHook", (cause,), why)
 
 
 def hook_is_active() -> OktaError:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any
+
+from rosterhook.simulator.auth.principals import SCOPES
+from rosterhook.simulator.checks import number, probability, switch
+
+Check = Callable[[str, Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +73,11 @@ class Faults:
 
     def merge(self, wanted: dict[str, Any]) -> None:
         """Change what is named, leave the rest. Raises ValueError for what isn't a fault."""
-        known = {each.name for each in fields(Plan)} | {"revoke_tokens"}
-        if unknown := sorted(set(wanted) - known):
-            raise ValueError(f"no such fault: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-        changes = dict(wanted)
-        if "delay" in changes:
-            changes["delay"] = _delay(changes["delay"])
-        revoke = changes.pop("revoke_tokens", False)
-        changes |= _access(changes)
-        for name in ("drop", "duplicate", "reorder", "status_500", "status_429", "concurrency_429"):
-            if name in changes:
-                changes[name] = _probability(name, changes[name])
-        if changes.get("late_rows") is not None:
-            changes["late_rows"] = _probability("late_rows", changes["late_rows"])
-        self.plan = replace(self.plan, **changes)
+        if unknown := sorted(set(wanted) - set(_CHECKS)):
+            raise ValueError(f"no such fault: {', '.join(unknown)}; there are {', '.join(sorted(_CHECKS))}")
+        checked = {name: _CHECKS[name](name, value) for name, value in wanted.items()}
+        revoke = checked.pop("revoke_tokens", False)
+        self.plan = replace(self.plan, **checked)
         if revoke:
             self.on_revoke()
 
@@ -101,26 +98,37 @@ class Faults:
         return asdict(self.plan)
 
 
-def _delay(value: Any) -> Delay:
+def _delay(name: str, value: Any) -> Delay:
     if not isinstance(value, dict) or set(value) - {"probability", "seconds"}:
-        raise ValueError('delay is {"probability": p, "seconds": s}')
-    return Delay(_probability("delay.probability", value.get("probability", 1.0)), float(value.get("seconds", 0.0)))
+        raise ValueError(f'{name} is {{"probability": p, "seconds": s}}')
+    chance = probability(f"{name}.probability", value.get("probability", 1.0))
+    return Delay(chance, number(f"{name}.seconds", value.get("seconds", 0.0)))
 
 
-def _access(changes: dict[str, Any]) -> dict[str, Any]:
-    """What the faults about callers must look like."""
-    checked: dict[str, Any] = {}
-    if "lost_scope" in changes:
-        names = changes["lost_scope"]
-        checked["lost_scope"] = tuple(names.split() if isinstance(names, str) else map(str, names))
-    if "lost_role" in changes:
-        checked["lost_role"] = bool(changes["lost_role"])
-    if "clock_skew_seconds" in changes:
-        checked["clock_skew_seconds"] = float(changes["clock_skew_seconds"])
-    return checked
+def _scopes(name: str, value: Any) -> tuple[str, ...]:
+    scopes = value.split() if isinstance(value, str) else value
+    if not isinstance(scopes, list | tuple) or not all(isinstance(each, str) for each in scopes):
+        raise ValueError(f"{name} is a list of scopes")
+    if unknown := sorted(set(scopes) - SCOPES):
+        raise ValueError(f"no such scope: {', '.join(unknown)}; they read like okta.users.read")
+    return tuple(scopes)
 
 
-def _probability(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"{name} is a probability, from 0 to 1")
-    return float(value)
+def _or_none(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _any_number(name: str, value: Any) -> float:
+    return float(number(name, value, -math.inf))
+
+
+#: How what a caller says about each fault is read.
+_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("drop", "duplicate", "reorder", "status_500", "status_429", "concurrency_429"), probability),
+    **dict.fromkeys(("outage", "refuse_cursors", "lost_role", "revoke_tokens"), switch),
+    **dict.fromkeys(("latency_ms", "late_seconds"), _or_none(number)),
+    "late_rows": _or_none(probability),
+    "delay": _delay,
+    "lost_scope": _scopes,
+    "clock_skew_seconds": _any_number,
+}

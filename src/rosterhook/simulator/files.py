@@ -6,9 +6,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+#: For what everybody may read, such as a certificate.
+PUBLIC = 0o644
 
-def replace_file(path: Path, pieces: Iterable[str]) -> None:
-    """Put a file there that only its owner may read: whoever looks, or dies, finds the old one or the new one.
+
+def replace_file(path: Path, pieces: Iterable[str], mode: int = 0o600) -> None:
+    """Put a file there: whoever looks, or dies, finds the old one or the new one.
+
+    Args:
+        mode: who may read it; its owner alone.
 
     Raises:
         OSError: it could not be written; the old one stays.
@@ -18,6 +24,7 @@ def replace_file(path: Path, pieces: Iterable[str]) -> None:
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(handle, mode)
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())

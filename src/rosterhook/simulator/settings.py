@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rosterhook.simulator.auth.principals import App
+from rosterhook.simulator.checks import BadSetting, header_name, header_value, number, probability, web_address
 
 #: Okta's limits for a workforce org, calls per minute (okta-facts 6.1); what is not named here has "other".
 RATE_LIMITS: Mapping[str, int] = {
     "users": 600, "user": 2000, "user_write": 600, "lifecycle": 1200, "groups": 500, "group": 1000, "logs": 120,
     "apps": 100, "other": 1200, "token": 300,
 }  # fmt: skip
+
+_FROM_0 = (
+    "index_lag_seconds", "latency_ms", "late_seconds", "clock_leeway_seconds", "hook_start_seconds", "batch_seconds",
+    "hook_retry_seconds",
+)  # fmt: skip
+_ABOVE_0 = ("token_seconds", "dpop_nonce_seconds", "rate_multiplier", "rate_window_seconds", "hook_timeout_seconds")
+_WHOLE_FROM_0 = ("users", "hook_daily_limit")
+_WHOLE_FROM_1 = ("concurrency", "max_batch", "parallel_deliveries", "hook_quiet_failures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +59,14 @@ class Settings:
         hook_daily_limit: how many events a day go to hooks (okta-facts 1.10).
         hook_quiet_failures: after so many failures within 15 minutes a hook is skipped as long, which Okta did until
             2024 (with 1500) and may still do; None never skips.
+        deactivated_hook_drops: whether what waits for a hook is forgotten when it is deactivated, and with that before
+            it is deleted, or delivered all the same. What Okta does is not known.
         hook_put_unverifies: whether a PUT with the same channel has to be verified again too, which isn't documented.
         batch_seconds: how long events are gathered into one delivery. Okta takes about 10 s (okta-facts 1.4).
         patient: deliver until accepted, which Okta does not do: for tests whose promise isn't about lost hooks.
+
+    Raises:
+        BadSetting: one of them makes no sense; a ValueError.
     """
 
     host: str = "127.0.0.1"
@@ -90,6 +105,7 @@ class Settings:
     hook_start_seconds: float = 0.0
     hook_daily_limit: int = 400_000
     hook_quiet_failures: int | None = None
+    deactivated_hook_drops: bool = True
     hook_put_unverifies: bool = False
     batch_seconds: float = 0.1
     max_batch: int = 20
@@ -99,22 +115,47 @@ class Settings:
     parallel_deliveries: int = 8
 
     def __post_init__(self) -> None:
-        if not self.allow_remote and not _is_loopback(self.host):
-            raise ValueError(
-                f"the simulator's control paths ask for no password, so host {self.host!r} is refused: "
-                "use a loopback address, or allow_remote"
+        if not self.allow_remote and not is_loopback(self.host):
+            raise BadSetting(
+                f"the simulator's control paths ask for no password, so <host> {self.host!r} is refused: "
+                "use a loopback address, or <allow_remote>"
             )
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"there is no port {self.port}: ports go from 0 to 65535")
-        if self.hook_quiet_failures is not None and self.hook_quiet_failures < 1:
-            raise ValueError("hook_quiet_failures is 1 or more: so many failures make a hook skipped for a while")
+        if isinstance(self.port, int) and not 0 <= self.port <= 65535:
+            raise BadSetting(f"<port> {self.port} does not exist: ports go from 0 to 65535")
         if not self.tls and (self.ca_file or self.tls_names):
-            raise ValueError("ca_file and tls_names are for https: they need tls")
-
+            raise BadSetting("<ca_file> and <tls_names> are for https: they need <tls>")
         if self.roleless not in {"empty", "forbidden"}:
-            raise ValueError('roleless is "empty" or "forbidden"')
-        if not 0 < self.principal_share <= 1:
-            raise ValueError("principal_share is above 0, and at most 1")
+            raise BadSetting('<roleless> is "empty" or "forbidden"')
+        try:
+            self._check_numbers()
+            self._check_hook_and_token()
+        except ValueError as error:
+            raise BadSetting(str(error)) from None
+
+    def _check_numbers(self) -> None:
+        for name in (*_FROM_0, *_ABOVE_0, *_WHOLE_FROM_0, *_WHOLE_FROM_1):
+            value, whole = getattr(self, name), name in _WHOLE_FROM_0 or name in _WHOLE_FROM_1
+            if value is not None or name != "hook_quiet_failures":
+                number(f"<{name}>", value, int(name in _WHOLE_FROM_1), whole=whole, above=name in _ABOVE_0)
+        number("<seed>", self.seed, -math.inf, whole=True)
+        number("<port>", self.port, whole=True)
+        number("<principal_share>", self.principal_share, 0, 1, above=True)
+        probability("<late_rows>", self.late_rows)
+        if unknown := sorted(set(self.rate_limits) - set(RATE_LIMITS)):
+            raise ValueError(f"<rate_limits> has no {', '.join(unknown)}; there are {', '.join(RATE_LIMITS)}")
+        for bucket, limit in self.rate_limits.items():
+            number(f"<rate_limits> of {bucket}", limit, 1, whole=True)
+
+    def _check_hook_and_token(self) -> None:
+        if not header_value("<token>", self.token) or " " in self.token:
+            raise ValueError("<token> is not empty and has no blanks")
+        if self.hook_url is not None:
+            web_address("<hook_url>", self.hook_url)
+        if self.hook_header:
+            header_name("<hook_header>", self.hook_header)
+        header_value("<hook_secret>", self.hook_secret)
+        for name, value in self.hook_headers.items():
+            header_value("<hook_headers> of " + header_name("each of <hook_headers>", name), value)
 
     def limit_of(self, bucket: str, share: float = 1.0) -> int:
         """How many calls a window allows in this bucket, to the whole org or to a share of it."""
@@ -122,7 +163,8 @@ class Settings:
         return max(1, int(limits.get(bucket, limits["other"]) * self.rate_multiplier * share))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether no other machine reaches this host."""
     if host == "localhost":
         return True
     try:

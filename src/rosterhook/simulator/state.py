@@ -162,18 +162,37 @@ def opened(path: Path) -> Iterator[Memory]:
 def _lock(path: Path) -> Iterator[None]:
     # A lock file of its own: the file itself is another one after each write.
     lock = path.with_name(f"{path.name}.lock")
+    handle = _locked(path, lock)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle = os.open(lock, os.O_WRONLY | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise SimulatorError(f"cannot use {path}: {error.strerror}") from None
-    with os.fdopen(handle, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SimulatorError(f"another simulator has {path}: stop it, or name another --state") from None
         yield
+    finally:
+        # While it is still ours, and only if it is a lock file: one that holds something is somebody else's.
+        with contextlib.suppress(OSError):
+            if not os.fstat(handle).st_size:
+                lock.unlink()
+        os.close(handle)
+
+
+def _locked(path: Path, lock: Path) -> int:
+    """The open lock file."""
+    while True:
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            handle = os.open(lock, os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SimulatorError(f"cannot use {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), lock.stat()):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise SimulatorError(f"another simulator has {path}: stop it, or name another --state") from None
+        except FileNotFoundError:
+            pass
+        # Its last owner has removed it since: whoever comes next would lock another one.
+        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

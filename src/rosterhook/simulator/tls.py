@@ -12,7 +12,7 @@ import trustme
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from rosterhook.simulator.files import replace_file
+from rosterhook.simulator.files import PUBLIC, replace_file
 from rosterhook.simulator.problems import SimulatorError
 from rosterhook.simulator.settings import Settings
 
@@ -49,7 +49,7 @@ class Authority:
         chain, key = folder / f"{host}.pem", folder / f"{host}.key"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(chain, (blob.bytes().decode() for blob in certificate.cert_chain_pems))
+            replace_file(chain, (blob.bytes().decode() for blob in certificate.cert_chain_pems), PUBLIC)
             replace_file(key, [certificate.private_key_pem.bytes().decode()])
         except OSError as error:
             raise SimulatorError(f"cannot write {chain} and {key.name}: {error.strerror}") from None
@@ -85,7 +85,7 @@ def published(authority: Authority, path: Path | None) -> Iterator[Path]:
                 raise SimulatorError(
                     f"{path} is not a CA certificate of a simulator: name another --ca-file, or remove it"
                 )
-            replace_file(path, [authority.certificate])
+            replace_file(path, [authority.certificate], PUBLIC)
         except OSError as error:
             raise SimulatorError(f"cannot write the CA certificate to {path}: {error.strerror}") from None
         yield path

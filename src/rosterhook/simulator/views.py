@@ -1,9 +1,10 @@
-"""How a user looks in answers: what is kept of it, with links, and without what Okta computes."""
+"""How a user or a group looks in answers: what is kept of it, with links."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rosterhook.simulator.groups import Group
 from rosterhook.simulator.lifecycle import STEPS
 
 User = dict[str, Any]
@@ -52,6 +53,17 @@ def alone(user: User, base_url: str) -> User:
     }
     steps = {name: {"href": f"{address}/{_PATHS[name]}", "method": "POST"} for name in _steps(user["status"])}
     return {**_whole(user), "_links": {**steps, **meta}}
+
+
+def shown_group(group: Group, base_url: str) -> dict[str, Any]:
+    """A group as all answers have it: with its links."""
+    url = f"{base_url}/api/v1/groups/{group['id']}"
+    logos = [
+        {"name": size, "href": f"{base_url}/assets/img/logos/groups/okta-{size}.png", "type": "image/png"}
+        for size in ("medium", "large")
+    ]
+    links = {"logo": logos, "users": {"href": f"{url}/users"}, "apps": {"href": f"{url}/apps"}}
+    return {**group, "_links": links}
 
 
 def _whole(user: User) -> User:

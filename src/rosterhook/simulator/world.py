@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
 from rosterhook.simulator.auth.access import Access
-from rosterhook.simulator.errors import OktaError
+from rosterhook.simulator.errors import OktaError, Unproven
 from rosterhook.simulator.events import KINDS, Event
 from rosterhook.simulator.faults import Faults
 from rosterhook.simulator.hooks import Hooks
+from rosterhook.simulator.hooks.shortcut import Shortcut
 from rosterhook.simulator.limits import RateLimits
 from rosterhook.simulator.log import EventLog
 from rosterhook.simulator.org import Org
 from rosterhook.simulator.people import Numbers
 from rosterhook.simulator.settings import Settings
-from rosterhook.simulator.shortcut import Shortcut
 from rosterhook.simulator.tls import Authority
 from rosterhook.simulator.traffic import MIX, Changer, Traffic
 from rosterhook.simulator.views import listed
 
 #: How long, and how often, a hook from the settings is asked to prove itself: its owner may start later than the org.
 VERIFY_FOR_SECONDS, VERIFY_EVERY_SECONDS = 60.0, 0.2
+
+log = logging.getLogger(__name__)
 
 #: The user of Okta's tutorial on event hooks.
 TEST_USER = {
@@ -46,7 +50,7 @@ class Simulator:
 
     Attributes:
         url: where it is served, for links; empty when it isn't, or on all addresses of the machine.
-        address: where it listens; empty as long as it doesn't.
+        address: where it listens, as this machine can call it; empty as long as it doesn't.
         authority, ca_file: who signed its certificate, and the file that says so; None without TLS.
         save: has all that is so now on disk; None without a state file.
         calls: API calls by bucket and by status.
@@ -139,14 +143,24 @@ class Simulator:
     async def _verify_patiently(self, url: str) -> None:
         hook = self.shortcut.put(url)
         end = asyncio.get_running_loop().time() + VERIFY_FOR_SECONDS
+        why = ""
         while asyncio.get_running_loop().time() < end:
             try:
                 await self.hooks.verify(hook.id, quiet=True)
                 return
-            except OktaError:
+            except OktaError as error:
+                if hook.id not in {each.id for each in self.hooks}:
+                    return
+                why = error.why if isinstance(error, Unproven) else "; ".join(error.causes)
                 await asyncio.sleep(VERIFY_EVERY_SECONDS)
+        log.warning("the hook at %s did not verify: %s", _without_secrets(url), why)
 
     def _populate(self, *, announce: bool) -> None:
         if self.settings.test_user:
             self.org.create(TEST_USER, password=True, user_id="1234", announce=announce)
         self.create_users(self.settings.users, announce=announce)
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

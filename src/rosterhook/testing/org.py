@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 import httpx2
 
 from rosterhook.simulator import Settings, Simulator, running
+from rosterhook.simulator.lifecycle import STEPS
 from rosterhook.simulator.org import Org, user_target
+from rosterhook.simulator.views import alone, shown_group
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -24,7 +26,7 @@ POLL_SECONDS = 0.02
 
 
 class OktaOrg:
-    """The org, as a test changes and asks it. Users are dictionaries in the form of Okta's API.
+    """The org, as a test changes and asks it. Users and groups are what a GET by id answers.
 
     Every method waits for its end. In an async test whose own loop has to answer meanwhile, as with a hook's receiver
     in the same loop, call it in a thread: ``await asyncio.to_thread(okta_org.set_hook, url, secret)``.
@@ -59,15 +61,22 @@ class OktaOrg:
         number = next(self._numbers)
         login = profile.get("login") or profile.get("email") or f"user{number}@example.com"
         whole = {"firstName": "Ada", "lastName": f"Example {number}", "login": login, "email": login, **profile}
-        return self._do(lambda org: org.create(whole, activate=activate, password=password))
+        return self._user(lambda org: org.create(whole, activate=activate, password=password))
 
     def update_user(self, user_id: str, **profile: Any) -> Json:
         """Change some attributes; None takes a value away."""
-        return self._do(lambda org: org.update(user_id, profile))
+        return self._user(lambda org: org.update(user_id, profile))
 
     def step(self, user_id: str, name: str) -> Json:
-        """A step of the life cycle: suspend, unsuspend, deactivate, activate, unlock, lock, set_password, ..."""
-        return self._do(lambda org: org.step(user_id, name))
+        """A step of the life cycle: suspend, unsuspend, deactivate, activate, unlock, lock, set_password, ...
+
+        Raises:
+            ValueError: there is no such step; the message lists them.
+            OktaError: the user's status does not allow it, or there is no such user.
+        """
+        if name not in STEPS:
+            raise ValueError(f"no such step: {name}; there are {', '.join(STEPS)}")
+        return self._user(lambda org: org.step(user_id, name))
 
     def deactivate_user(self, user_id: str) -> Json:
         """The user becomes DEPROVISIONED."""
@@ -85,11 +94,11 @@ class OktaOrg:
 
     def user(self, user_id: str) -> Json:
         """By id or login, as it is now. Raises OktaError when there is none."""
-        return self._do(lambda org: org.get(user_id))
+        return self._user(lambda org: org.get(user_id))
 
     def create_group(self, name: str, **profile: Any) -> Json:
         """A new group without members."""
-        return self._do(lambda org: org.groups.create({"name": name, **profile}))
+        return self._do(lambda org: shown_group(org.groups.create({"name": name, **profile}), self.url))
 
     def add_to_group(self, group_id: str, user_id: str) -> None:
         """Make the user a member."""
@@ -108,6 +117,9 @@ class OktaOrg:
 
         Args:
             more: `header`, `headers`, `batch_seconds`, `max_batch`, `patient`, as POST /_sim/hook takes them.
+
+        Raises:
+            ValueError: it did not verify; the message has Okta's words, and what came back.
         """
         return self.control("POST", "hook", {"url": url, "secret": secret, **more})
 
@@ -146,15 +158,28 @@ class OktaOrg:
         """
         answer = self._client.request(method, f"{self.url}/_sim/{path}", json=body)
         if answer.is_error:
-            raise ValueError(f"{method} /_sim/{path}: {answer.status_code} {answer.text}")
+            raise ValueError(f"{method} /_sim/{path}: {answer.status_code} {_words(answer)}")
         found: Json = answer.json() if answer.content else {}
         return found
+
+    def _user(self, action: Callable[[Org], Json]) -> Json:
+        return alone(self._do(action), self.url)
 
     def _do(self, action: Callable[[Org], T]) -> T:
         async def run() -> T:
             return action(self.simulator.org)
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+
+def _words(answer: httpx2.Response) -> str:
+    """What a refusal says: in the simulator's words, or in Okta's with what Okta does not tell."""
+    if "json" not in answer.headers.get("content-type", ""):
+        return answer.text
+    told = answer.json()
+    causes = [each["errorSummary"] for each in told.get("errorCauses", ())]
+    said = [told.get("error"), *(causes or [told.get("errorSummary")]), told.get("why")]
+    return ": ".join(filter(None, said))
 
 
 @contextlib.contextmanager

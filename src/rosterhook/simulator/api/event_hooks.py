@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from rosterhook.simulator import errors
 from rosterhook.simulator.api.call import Action, Call, Path
 from rosterhook.simulator.bodies import json_object
-from rosterhook.simulator.hook import Hook
-from rosterhook.simulator.hook_rules import Wanted, wanted
+from rosterhook.simulator.hooks.model import Hook
+from rosterhook.simulator.hooks.rules import Wanted, wanted
 
 READ, MANAGE = "okta.eventHooks.read", "okta.eventHooks.manage"
 

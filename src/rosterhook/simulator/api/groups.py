@@ -15,7 +15,7 @@ from rosterhook.simulator.expressions import Query
 from rosterhook.simulator.groups import Group
 from rosterhook.simulator.org import user_target
 from rosterhook.simulator.query import parse_group_filter, parse_group_search
-from rosterhook.simulator.views import listed
+from rosterhook.simulator.views import listed, shown_group
 
 #: Okta's API description has the most, and for `q` the default; without a limit it lists as many as it allows.
 PAGE, Q_PAGE = 10_000, 300
@@ -30,25 +30,25 @@ async def list_groups(call: Call) -> Response:
     params = call.request.query_params
     limit = whole_page(call, Q_PAGE if "q" in params else PAGE, PAGE)
     groups, last = page_of(call.simulator.org.groups.table, _query(call), params, limit)
-    shown_groups = [shown_group(call, group) for group in groups]
+    shown_groups = [_shown(call, group) for group in groups]
     return list_answer(call, "groups", shown_groups, limit, None if "q" in params else last)
 
 
 async def create_group(call: Call) -> Response:
     """POST /groups: always an OKTA_GROUP."""
     body = await json_object(call.request)
-    return JSONResponse(shown_group(call, call.simulator.org.groups.create(body.get("profile"))))
+    return JSONResponse(_shown(call, call.simulator.org.groups.create(body.get("profile"))))
 
 
 async def get_group(call: Call) -> Response:
     """GET /groups/{id}: always as it is now."""
-    return JSONResponse(shown_group(call, call.simulator.org.groups.get(call.args[0])))
+    return JSONResponse(_shown(call, call.simulator.org.groups.get(call.args[0])))
 
 
 async def replace_group(call: Call) -> Response:
     """PUT /groups/{id}: the whole profile."""
     body = await json_object(call.request)
-    return JSONResponse(shown_group(call, call.simulator.org.groups.replace(call.args[0], body.get("profile"))))
+    return JSONResponse(_shown(call, call.simulator.org.groups.replace(call.args[0], body.get("profile"))))
 
 
 async def delete_group(call: Call) -> Response:
@@ -89,7 +89,7 @@ async def list_users_groups(call: Call) -> Response:
     query = Query(everything, org.groups.of(user["id"]))
     groups, last = page_of(org.groups.table, query, call.request.query_params, limit)
     path = f"users/{user['id']}/groups"
-    return list_answer(call, path, [shown_group(call, group) for group in groups], limit, last)
+    return list_answer(call, path, [_shown(call, group) for group in groups], limit, last)
 
 
 async def list_groups_apps(call: Call) -> Response:
@@ -124,20 +124,15 @@ PATHS = (
 )
 
 
-def shown_group(call: Call, group: Group) -> dict[str, Any]:
-    """A group as answers have it: with its links, and with how many are in it if asked for."""
-    url = f"{call.base_url}/api/v1/groups/{group['id']}"
-    logos = [
-        {"name": size, "href": f"{call.base_url}/assets/img/logos/groups/okta-{size}.png", "type": "image/png"}
-        for size in ("medium", "large")
-    ]
-    links = {"logo": logos, "users": {"href": f"{url}/users"}, "apps": {"href": f"{url}/apps"}}
+def _shown(call: Call, group: Group) -> dict[str, Any]:
+    """A group, with how many are in it if asked for."""
+    shown = shown_group(group, call.base_url)
     if "stats" not in call.request.query_params.get("expand", "").split(","):
-        return {**group, "_links": links}
+        return shown
     members = call.simulator.org.groups.members(group["id"])
     count = len(call.simulator.org) if members is None else len(members)
     stats = {"usersCount": count, "appsCount": 0, "groupPushMappingsCount": 0, "hasAdminPrivilege": False}
-    return {**group, "_embedded": {"stats": stats}, "_links": links}
+    return {**group, "_embedded": {"stats": stats}, "_links": shown["_links"]}
 
 
 def _query(call: Call) -> Query:

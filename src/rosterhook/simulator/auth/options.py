@@ -13,14 +13,12 @@ from rosterhook.simulator.auth.principals import DEFAULT_CLIENT_ID, DEFAULT_SCOP
 def add_options(add: Callable[..., Any]) -> None:
     """Add them to a parser, by its `add_argument`."""
     add("--app-key", metavar="FILE", help="the public key of an OAuth app, as PEM, JWK or JWKS")
-    add("--client-id", help=f"the app's client id (default {DEFAULT_CLIENT_ID})")
+    add("--client-id", metavar="ID", help=f"the app's client id (default {DEFAULT_CLIENT_ID})")
     add("--scopes", help=f'what is granted to the app (default "{" ".join(DEFAULT_SCOPES)}")')
     add("--role", choices=ROLES, help="the app's admin role (default super)")
     add("--dpop", action="store_true", help="the app must bind its tokens to a key")
-    add("--token-seconds", type=float, help="how long an access token is good (default 3600)")
+    add("--token-seconds", type=float, metavar="S", help="how long an access token is good (default 3600)")
     add("--roleless", choices=("empty", "forbidden"), help="what lists are without a role (default empty)")
-    add("--principal-share", type=float, help="how much of each rate limit one caller may use (default 0.5)")
-    add("--concurrency", type=int, help="how many API calls may run at a time (default 75)")
 
 
 def pop_apps(options: dict[str, Any]) -> tuple[App, ...]:

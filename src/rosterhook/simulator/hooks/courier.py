@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import httpx2
 
 from rosterhook.simulator.events import Event, instant, new_id, new_uuid
-from rosterhook.simulator.hook import Channel, Hook
+from rosterhook.simulator.hooks.model import Channel, Hook
 from rosterhook.simulator.problems import SimulatorError
 from rosterhook.simulator.settings import Settings
 
@@ -73,10 +73,13 @@ class Courier:
         """Close all connections."""
         await self._client.aclose()
 
-    async def proves_itself(self, channel: Channel) -> bool:
-        """Whether the owner echoes the challenge; asked once more when the first try fails (okta-facts 1.14)."""
+    async def doubt(self, channel: Channel) -> str:
+        """Why the owner has not proved itself; empty if it has.
+
+        It is to echo a challenge, and is asked once more when the first try fails (okta-facts 1.14).
+        """
         challenge = new_id(self._rng, "", 40)
-        return await self._echoes(channel, challenge) or await self._echoes(channel, challenge)
+        return await self._ask(channel, challenge) and await self._ask(channel, challenge)
 
     async def post(self, hook: Hook, body: bytes) -> Answer:
         """One attempt."""
@@ -108,7 +111,7 @@ class Courier:
             "contentType": "application/json",
         }
 
-    async def _echoes(self, channel: Channel, challenge: str) -> bool:
+    async def _ask(self, channel: Channel, challenge: str) -> str:
         headers = {
             "Accept": "application/json",
             "User-Agent": "Okta-Integrations",
@@ -117,9 +120,17 @@ class Courier:
         }
         try:
             response = await self._bounded("GET", channel.uri, headers)
-            return bool(response.status_code == 200 and response.json() == {"verification": challenge})
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, ValueError):
-            return False
+        except (httpx2.TimeoutException, TimeoutError):
+            return f"no answer within {self._settings.hook_timeout_seconds:g} s"
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            return f"could not connect: {error or type(error).__name__}"
+        if response.status_code != 200:
+            return f"HTTP {response.status_code}"
+        try:
+            proven = response.json() == {"verification": challenge}
+        except ValueError:
+            proven = False
+        return "" if proven else 'HTTP 200, but the body is not {"verification": "<the challenge>"}'
 
     async def _bounded(
         self, method: str, uri: str, headers: dict[str, str], body: bytes | None = None

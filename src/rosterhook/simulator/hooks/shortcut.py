@@ -1,6 +1,7 @@
 """The hook of `/_sim/hook` and of the settings: an event hook like the others, made and verified in one step.
 
-It subscribes to everything, may be reached by http, and may be given a pace of its own, none of which Okta allows.
+It subscribes to everything about users, groups and applications, may be reached by http, and may be given a pace of
+its own; Okta allows neither of the last two.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rosterhook.simulator.events import KINDS
-from rosterhook.simulator.hook import Channel, Hook, Pace
-from rosterhook.simulator.hook_rules import Wanted, in_okta_order
-from rosterhook.simulator.hooks import Hooks
+from rosterhook.simulator.checks import header_name, header_value, number, switch, table, web_address
+from rosterhook.simulator.hooks.eligible import OFFERED
+from rosterhook.simulator.hooks.model import Channel, Hook, Pace
+from rosterhook.simulator.hooks.registry import Hooks
+from rosterhook.simulator.hooks.rules import Wanted, in_okta_order
 from rosterhook.simulator.settings import Settings
 
 NAME = "simulated hook"
@@ -20,7 +22,7 @@ NAME = "simulated hook"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What may be said about it. `Settings` has a default for each but the URL."""
+    """What may be said about it. `Settings` has a default for each but the URL. Raises ValueError for nonsense."""
 
     url: str
     header: str = "Authorization"
@@ -30,9 +32,20 @@ class Asked:
     max_batch: int = 20
     patient: bool = False
 
+    def __post_init__(self) -> None:
+        web_address("url", self.url)
+        if self.header:
+            header_name("header", self.header)
+        header_value("secret", self.secret)
+        for name, value in table("headers", self.headers).items():
+            header_value(f"headers.{header_name('each of headers', name)}", value)
+        number("batch_seconds", self.batch_seconds)
+        number("max_batch", self.max_batch, 1, whole=True)
+        switch("patient", self.patient)
+
     def channel(self) -> Channel:
         """Where it points."""
-        return Channel(self.url, self.header, self.secret, tuple((self.headers or {}).items()))
+        return Channel(self.url, self.header, self.secret, tuple(self.headers.items()))
 
     def pace(self) -> Pace:
         """How it gets its events."""
@@ -76,11 +89,10 @@ class Shortcut:
             chosen: fields of `Asked`; the settings say the others.
 
         Raises:
-            ValueError: there is no such field.
+            ValueError: there is no such field, or it cannot be so.
         """
         asked = self._asked(url, chosen)
-        every_type = in_okta_order(name for name, kind in KINDS.items() if kind.eligible)
-        wanted = Wanted(NAME, every_type, asked.channel(), None, {})
+        wanted = Wanted(NAME, in_okta_order(OFFERED), asked.channel(), None, {})
         hook = self.hook
         if hook is None:
             return self._hooks.create(wanted, pace=asked.pace())
@@ -89,7 +101,7 @@ class Shortcut:
         return self._hooks.replace(hook.id, wanted, pace=asked.pace())
 
     async def set(self, body: dict[str, Any]) -> None:
-        """Put it and have it prove itself. Raises E0000001 when it doesn't, ValueError as `put`."""
+        """Put it and have it prove itself. Raises Unproven when it doesn't, ValueError as `put`."""
         url = body.get("url")
         if not isinstance(url, str) or not url:
             raise ValueError("url is missing")

@@ -9,10 +9,13 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from rosterhook.simulator.courier import as_body
-from rosterhook.simulator.events import KINDS, Event, instant, new_uuid
-from rosterhook.simulator.hooks import Hooks
+from rosterhook.simulator.events import KINDS, Event, Kind, instant, new_uuid
+from rosterhook.simulator.hooks.courier import as_body
+from rosterhook.simulator.hooks.eligible import OFFERED
+from rosterhook.simulator.hooks.registry import Hooks
 
+#: What is said of a type that nothing in this org makes.
+_SAMPLE = Kind("Sample data", None)
 _UNKNOWN_CLIENT = {
     "userAgent": None,
     "zone": None,
@@ -59,13 +62,13 @@ def _find(hooks: Hooks, wanted: str) -> Event | None:
     for event in hooks.recent:
         if event["uuid"] == wanted:
             return event
-    if wanted not in KINDS or not KINDS[wanted].eligible:
+    if wanted not in OFFERED:
         raise ValueError(f"{wanted!r} is neither the uuid of a recent event nor an event type for event hooks")
     return None
 
 
 def _odd(event: Event | None, event_type: str, rng: Random, now: float) -> Event:
-    kind = KINDS[event["eventType"] if event else event_type]
+    kind = KINDS.get(event["eventType"] if event else event_type, _SAMPLE)
     client = event["client"] if event else _UNKNOWN_CLIENT
     return {
         "uuid": event["uuid"] if event else new_uuid(rng),

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from rosterhook.simulator.courier import Answer, Courier, as_body
 from rosterhook.simulator.events import Event
 from rosterhook.simulator.faults import Faults
-from rosterhook.simulator.hook import Hook
+from rosterhook.simulator.hooks.courier import Answer, Courier, as_body
+from rosterhook.simulator.hooks.model import Hook
 from rosterhook.simulator.settings import Settings
 
 PATIENT_SECONDS = 0.25
@@ -91,10 +91,14 @@ class Sender:
         """The tally as `GET /_sim/traffic` shows it."""
         return {**asdict(self.tally), "pending": self.pending}
 
+    @property
+    def _forgets(self) -> bool:
+        return not self._hook.verified or (not self._hook.active and self._settings.deactivated_hook_drops)
+
     def use(self, hook: Hook) -> None:
         """The hook has changed. What waits is forgotten when it may not get anything any more."""
         self._hook = hook
-        if not hook.listens:
+        if self._forgets:
             self._queue.clear()
             self._wake.set()
 
@@ -146,7 +150,7 @@ class Sender:
 
     def _release(self, queued: _Queued) -> None:
         self._held -= 1
-        if self._hook.listens:
+        if not self._forgets:
             self._enqueue(queued)
 
     async def _settle(self, hook: Hook, batch: list[_Queued]) -> None:

@@ -13,14 +13,14 @@ from typing import Any, Protocol
 import httpx2
 
 from rosterhook.simulator import errors
-from rosterhook.simulator.courier import Answer, Courier
-from rosterhook.simulator.daily import DailyCut
-from rosterhook.simulator.delivery import Sender, Tally
 from rosterhook.simulator.events import Event, Target, new_id
 from rosterhook.simulator.faults import Faults
-from rosterhook.simulator.hook import Hook, Pace, hook_from_dump
-from rosterhook.simulator.hook_filter import matches
-from rosterhook.simulator.hook_rules import Wanted
+from rosterhook.simulator.hooks.courier import Answer, Courier
+from rosterhook.simulator.hooks.daily import DailyCut
+from rosterhook.simulator.hooks.filter import matches
+from rosterhook.simulator.hooks.model import Hook, Pace, hook_from_dump
+from rosterhook.simulator.hooks.rules import Wanted
+from rosterhook.simulator.hooks.sender import Sender, Tally
 from rosterhook.simulator.settings import Settings
 
 #: Active and verified hooks of an org (okta-facts 1.10).
@@ -169,19 +169,22 @@ class Hooks:
             quiet: leave a failure out of the log.
 
         Raises:
-            OktaError: E0000001 when it did not prove itself, is inactive, or is one hook too many; E0000007.
+            Unproven: E0000001, it did not prove itself.
+            OktaError: E0000001 when it is inactive, or is one hook too many; E0000007.
         """
         hook = self.get(hook_id)
         if not hook.active:
             raise errors.invalid("eventHook", "An inactive event hook cannot be verified")
         if not hook.verified:
             self._find_room()
-        proven = await self.courier.proves_itself(hook.channel)
+        why = await self.courier.doubt(hook.channel)
         hook_now = self.get(hook_id)
-        if not proven or hook_now.channel != hook.channel or not hook_now.active:
+        if hook_now.channel != hook.channel or not hook_now.active:
+            why = why or "it was changed meanwhile"
+        if why:
             if not quiet:
                 self._log("verified", hook, {"result": "FAILURE", "reason": "Hook execution failed"})
-            raise errors.invalid("eventHook", f"Unable to verify event hook. Hook {hook.name} execution failed")
+            raise errors.unproven(hook.name, why)
         return self._log("verified", self._change(hook_now, verified=True))
 
     def unverify(self, hook_id: str) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from rosterhook.simulator import errors
+from rosterhook.simulator import checks, errors
 from rosterhook.simulator.errors import OktaError
-from rosterhook.simulator.events import KINDS
-from rosterhook.simulator.hook import Channel
-from rosterhook.simulator.hook_filter import compiled
+from rosterhook.simulator.hooks.eligible import may_be_subscribed
+from rosterhook.simulator.hooks.filter import compiled
+from rosterhook.simulator.hooks.model import Channel
 
 LONGEST_NAME, LONGEST_URI, MOST_ITEMS = 255, 1024, 300
 
@@ -23,25 +23,6 @@ LONGEST_NAME, LONGEST_URI, MOST_ITEMS = 255, 1024, 300
 RESERVED_HEADERS = frozenset(
     ("accept", "connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent")
 )
-#: State changes that only the System Log tells (Okta's event catalogue, release 2026.08.1). It is no copy of the
-#: catalogue: what is neither here nor misspelt is accepted.
-LOG_ONLY = re.compile(
-    r"event_hook\..+"
-    r"|group\.user_membership\.rule\..+"
-    r"|user\.lifecycle\.(delete\.completed|jit\.error\.read_only|password_mass_expiry)"
-    r"|user\.account\.(update_primary_email|update_secondary_email|update_user_type|expire_password|lock\.limit"
-    r"|preference_update)"
-    r"|user\.realm\.update"
-    r"|application\.user_membership\.(change_username|approve|provision|deprovision|revoke|restore)"
-    r"|application\.provision\.user\.(activate|deactivate|deprovision)"
-    r"|system\.import\.(user\.(create|update|delete|suspend|unsuspend|update_user_lifecycle_from_master)"
-    r"|group\.update|group_membership\.complete)"
-    r"|directory\.(user_profile|app_user_profile)\.update"
-    r"|directory\.external\.group\.membership\.(add|remove)"
-    r"|system\.agent\.(ad|ldap)\.update_user"
-)
-_TYPE = re.compile(r"[a-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BLANK = "The field cannot be left blank"
 
 
@@ -91,14 +72,9 @@ def _items(events: dict[str, Any]) -> tuple[str, ...]:
     if len(items) > MOST_ITEMS:
         raise _refusal("events.items", f"must not be more than {MOST_ITEMS}")
     for item in items:
-        if not isinstance(item, str) or not _TYPE.fullmatch(item) or not _eligible(item):
+        if not isinstance(item, str) or not may_be_subscribed(item):
             raise _refusal("events.items", f"'{item}' is not an event type that is eligible for event hooks")
     return in_okta_order(items)
-
-
-def _eligible(event_type: str) -> bool:
-    kind = KINDS.get(event_type)
-    return kind.eligible if kind is not None else not LOG_ONLY.fullmatch(event_type)
 
 
 def _filters(wanted_filter: Any, items: tuple[str, ...]) -> dict[str, str]:
@@ -179,9 +155,10 @@ def _auth_scheme(value: Any) -> tuple[str, str]:
 
 
 def _header_name(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not _HEADER_NAME.fullmatch(value):
-        raise _refusal(field, "must be the name of a header")
-    return value
+    try:
+        return checks.header_name(field, value)
+    except ValueError:
+        raise _refusal(field, "must be the name of a header") from None
 
 
 def _header_value(value: Any, field: str) -> str:
