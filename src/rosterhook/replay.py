@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from rosterhook.okta import events as okta_events
 from rosterhook.store.queries import rows, run
 
 EVERYTHING = 1_000_000_000
+#: Okta's ids have letters and digits alone ("00u" and 17 more); other fakes of Okta are a little freer.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass
@@ -70,8 +73,9 @@ def carry_out(db: apsw.Connection, order: Order, targets: Sequence[str], now: in
         targets: names of all targets.
 
     Raises:
-        RosterhookError: a user who shall be gone is not parked.
+        RosterhookError: what is named can be no user's id, or a user who shall be gone is not parked.
     """
+    _refuse_what_is_no_id(order.users)
     if order.gone:
         return accept_gone(db, order.users, targets, now)
     done = replay_users(db, order.users, order.target, now)
@@ -82,6 +86,16 @@ def carry_out(db: apsw.Connection, order: Order, targets: Sequence[str], now: in
     if order.everybody:
         done += Replayed(writes=replay_links(db, target=order.target, now=now))
     return done
+
+
+def _refuse_what_is_no_id(users: Sequence[str]) -> None:
+    wrong = next((user for user in users if not _ID.fullmatch(user)), None)
+    if wrong is not None:
+        raise RosterhookError(
+            f"{wrong!r} is no Okta id. Nothing was changed.",
+            hint="Ids look like 00u1abcd2EFGH3ijk4l5; `rosterhook users` and the user's page in the Admin Console"
+            " have them.",
+        )
 
 
 def replay_users(db: apsw.Connection, users: Sequence[str], target: str | None, now: int) -> Replayed:

@@ -115,7 +115,11 @@ class Resolver:
 
     def _record(self, db: apsw.Connection, subject: Subject, reading: Found | Gone) -> None:
         now = self._clock()
-        if isinstance(reading, Gone):
+        if isinstance(reading, Gone) and _is_nobody(db, subject):
+            # A mistyped `replay`: a tombstone would stay for ever, and in every target.
+            log.warning("user.unknown", user=subject.id, reason="neither Okta nor any event knows this id")
+            verdict = directory.Verdict.SAME
+        elif isinstance(reading, Gone):
             verdict = directory.record_gone(
                 db, subject.id, targets=self._targets, waiting_ms=subject.waiting_ms, now=now
             )
@@ -167,6 +171,13 @@ def _is_unexplained(db: apsw.Connection, user_id: str) -> bool:
     if held is None or held.deleted_ms is not None or held.user.get("status") == DEPROVISIONED:
         return False
     return value(db, "departure_told", {"org": ORG, "id": user_id}) is None
+
+
+def _is_nobody(db: apsw.Connection, subject: Subject) -> bool:
+    """Tell whether there is no sign that a user has ever been: only a person has named the id."""
+    if subject.waiting_ms is not None or directory.find(db, subject.id) is not None:
+        return False
+    return value(db, "named_by_event", {"org": ORG, "id": subject.id}) is None
 
 
 def _held(db: apsw.Connection, subjects: Sequence[Subject]) -> dict[str, directory.Held]:

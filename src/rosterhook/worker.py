@@ -16,7 +16,6 @@ from rosterhook import directory
 from rosterhook.config import Config, SqlTarget
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.dispatcher import Dispatcher, next_epoch
-from rosterhook.errors import ConfigError
 from rosterhook.intake import Intake
 from rosterhook.loops import Loop
 from rosterhook.model import ORG, Clock, now_ms
@@ -26,8 +25,8 @@ from rosterhook.okta.connect import READ_USERS, connected
 from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, OktaSource, UserSource
 from rosterhook.store.database import Database
-from rosterhook.store.queries import run, value
-from rosterhook.stores import Stores, opened_stores
+from rosterhook.store.queries import run
+from rosterhook.stores import Stores, opened_stores, org_of, refuse_other_org
 from rosterhook.targets import Target
 from rosterhook.targets.registry import opened_targets
 
@@ -172,16 +171,9 @@ def _prepare(db: apsw.Connection, config: Config, now: int) -> int:
 
 
 def _same_org(db: apsw.Connection, org_url: str | None, now: int) -> None:
-    """Another org knows none of these users: each would be read as gone, and removed everywhere."""
-    known = value(db, "read_note", {"org": ORG, "name": "org_url"})
-    if org_url is None or known == org_url:
-        return
-    if known is not None:
-        raise ConfigError(
-            f"data_dir holds the users of {known}, but okta.org_url is {org_url}.",
-            hint="Give the other org a data_dir of its own.",
-        )
-    run(db, "leave_note", {"org": ORG, "name": "org_url", "value": org_url, "now": now})
+    refuse_other_org(db, org_url)
+    if org_url is not None and org_of(db) is None:
+        run(db, "leave_note", {"org": ORG, "name": "org_url", "value": org_url, "now": now})
 
 
 def fingerprint(target: SqlTarget) -> str:

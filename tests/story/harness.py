@@ -20,6 +20,7 @@ import httpx2
 HOOK_SECRET = "story-hook-secret-4711"
 OKTA_TOKEN = "story-okta-token-0815"
 ADMIN_TOKEN = "story-admin-token-1147"
+SECRET_LINE = b"Authorization: " + HOOK_SECRET.encode()
 POLL_SECONDS = 0.1
 
 
@@ -220,3 +221,61 @@ def running(service: Service) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
+
+
+def post(service: Service, body: bytes, path: str = "/okta/events", secret: str = HOOK_SECRET) -> httpx2.Response:
+    return httpx2.post(
+        f"{service.url}{path}", content=body, headers={"Authorization": secret}, trust_env=False, timeout=20
+    )
+
+
+def event_for(user_id: str, uuid: str, event_type: str = "user.account.update_profile") -> bytes:
+    target = [{"id": user_id, "type": "User", "alternateId": "someone@example.com", "displayName": "Some One"}]
+    event = {"uuid": uuid, "eventType": event_type, "published": "2026-01-01T00:00:00.000Z", "target": target}
+    return json.dumps({"eventType": "com.okta.event_hook", "data": {"events": [event]}}).encode()
+
+
+def settled(service: Service, deliveries: int) -> dict[str, Any]:
+    """Wait until so many deliveries have arrived and all is done; return the status."""
+
+    def done() -> bool:
+        return bool(service.status()["deliveries"]["received"] >= deliveries and service.settled())
+
+    wait_until(done, 30, lambda: f"{service.status()} {service.output[-2000:]}")
+    return service.status()
+
+
+def raw(service: Service, *parts: bytes, then: int | None = None) -> bytes:
+    """Send bytes as they are; before the last part, optionally signal the supervisor. Return the answer."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        for part in parts[:-1]:
+            connection.sendall(part)
+        if then is not None:
+            os.kill(service.runs[-1].pid, then)
+            wait_until(lambda: not listens(service), 10, "the port to be closed")
+        connection.sendall(parts[-1])
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+            if b"\r\n\r\n" in answer and b"content-length: 0" in answer.lower():
+                break
+        return answer
+
+
+def listens(service: Service) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", service.port)) == 0
+
+
+def request(body: bytes, *headers: bytes) -> bytes:
+    lines = [b"POST /okta/events HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def cli(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, with nothing of this shell's configuration."""
+    clean = {key: value for key, value in os.environ.items() if not key.upper().startswith(("ROSTERHOOK", "OKTA"))}
+    return subprocess.run(
+        [sys.executable, "-m", "rosterhook", *arguments],
+        cwd=folder, env={**clean, **env}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip

@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from harness import ADMIN_TOKEN, HOOK_SECRET, OKTA_TOKEN, Org, Process, Service, free_port, running, wait_until
+from harness import (
+    ADMIN_TOKEN,
+    HOOK_SECRET,
+    OKTA_TOKEN,
+    SECRET_LINE,
+    Org,
+    Process,
+    Service,
+    cli,
+    event_for,
+    free_port,
+    post,
+    raw,
+    request,
+    running,
+    settled,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def org() -> Iterator[Org]:
-    """A quiet simulated org of three users, whom nobody has announced."""
-    org = Org("--users", "3", "--patient")
-    yield org
-    org.close()
-
-
-@pytest.fixture
-def service(tmp_path: Path, org: Org) -> Iterator[Service]:
-    """A running service of its own for each test, hooked up to the org."""
-    service = Service(tmp_path, org, f'url = "sqlite:///{tmp_path / "users.db"}"')
-    with running(service):
-        yield service
-
-
-def post(service: Service, body: bytes, path: str = "/okta/events", secret: str = HOOK_SECRET) -> httpx2.Response:
-    return httpx2.post(
-        f"{service.url}{path}", content=body, headers={"Authorization": secret}, trust_env=False, timeout=20
-    )
-
-
-def event_for(user_id: str, uuid: str, event_type: str = "user.account.update_profile") -> bytes:
-    target = [{"id": user_id, "type": "User", "alternateId": "someone@example.com", "displayName": "Some One"}]
-    event = {"uuid": uuid, "eventType": event_type, "published": "2026-01-01T00:00:00.000Z", "target": target}
-    return json.dumps({"eventType": "com.okta.event_hook", "data": {"events": [event]}}).encode()
-
-
-def settled(service: Service, deliveries: int) -> dict[str, Any]:
-    """Wait until so many deliveries have arrived and all is done; return the status."""
-
-    def done() -> bool:
-        return bool(service.status()["deliveries"]["received"] >= deliveries and service.settled())
-
-    wait_until(done, 30, lambda: f"{service.status()} {service.output[-2000:]}")
-    return service.status()
 
 
 def test_event_becomes_a_row_and_every_command_tells_it(service: Service, org: Org) -> None:
@@ -86,8 +61,8 @@ def test_event_becomes_a_row_and_every_command_tells_it(service: Service, org: O
         assert done.stdout
     dry = service.command("replay", user["id"], "--quarantined", "--dry-run")
     assert dry.stdout.splitlines() == [
-        "1 users would be read from Okta again, 1 would be written again.",
-        "0 deliveries would leave the quarantine, 1 still are no event hook.",
+        "1 user would be read from Okta again, 1 would be written again.",
+        "0 deliveries would leave the quarantine, 1 still is no event hook.",
     ]
     assert service.command("replay", "--all").stdout == (
         "0 users will be read from Okta again, 1 will be written again.\n"
@@ -109,36 +84,6 @@ def test_verification_over_the_wire(service: Service) -> None:
         assert (answer.status_code, answer.json()) == (200, {"verification": "abc"})
         headers.pop("Authorization")
         assert httpx2.get(f"{service.url}{path}", headers=headers, trust_env=False).status_code == 401
-
-
-def raw(service: Service, *parts: bytes, then: int | None = None) -> bytes:
-    """Send bytes as they are; before the last part, optionally signal the supervisor. Return the answer."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
-        for part in parts[:-1]:
-            connection.sendall(part)
-        if then is not None:
-            os.kill(service.runs[-1].pid, then)
-            wait_until(lambda: not listens(service), 10, "the port to be closed")
-        connection.sendall(parts[-1])
-        answer = b""
-        while chunk := connection.recv(65536):
-            answer += chunk
-            if b"\r\n\r\n" in answer and b"content-length: 0" in answer.lower():
-                break
-        return answer
-
-
-def listens(service: Service) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", service.port)) == 0
-
-
-def request(body: bytes, *headers: bytes) -> bytes:
-    lines = [b"POST /okta/events HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *headers]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-SECRET_LINE = b"Authorization: " + HOOK_SECRET.encode()
 
 
 @pytest.mark.parametrize(
@@ -164,55 +109,6 @@ def test_bad_input_over_the_wire(service: Service, body: bytes, headers: list[by
     assert post(service, event_for("00uNobody", "e-3")).status_code == 200
     quarantined = settled(service, 1)["deliveries"]["quarantined"]
     assert quarantined == (status in {b"200", b"413"})
-
-
-def test_sigterm_finishes_what_is_under_way(service: Service) -> None:
-    """A delivery whose body is still coming at SIGTERM is stored and answered; then everything ends in order."""
-    body = event_for("00uNobody", "e-4")
-    answer = raw(service, request(body, SECRET_LINE) + body[:10], body[10:], then=signal.SIGTERM)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert service.runs[-1].wait() == 0
-    assert "Traceback" not in service.output
-    assert json.loads(service.command("status", "--json").stdout)["deliveries"]["received"] == 1
-
-
-def test_dead_process_is_started_again(service: Service) -> None:
-    """A web or worker process that dies is replaced, and the service goes on."""
-    for name in ("web", "worker"):
-        before = service.pid_of(name)
-        service.kill(name)
-        wait_until(lambda name=name, before=before: service.pid_of(name) != before, 30, "a new process")
-        service.wait_up()
-    post(service, event_for("00uNobody", "e-5"))
-    assert settled(service, 1)["users"]["deleted"] == 1
-    assert '"process.died"' in service.output
-
-
-def test_call_during_a_restart_waits_and_is_taken(service: Service) -> None:
-    """The web process dies, and Okta calls that moment: the call waits in the supervisor's queue, and is not refused."""
-    for number in range(3):
-        web = service.pid_of("web")
-        service.kill("web")
-        answer = post(service, event_for(f"00u{number}", f"uuid-{number}"))
-        assert answer.status_code == 200
-        assert service.pid_of("web") != web
-    settled(service, 3)
-
-
-def test_children_end_with_their_supervisor(service: Service) -> None:
-    """When the supervisor is killed, its children see it and end, so that the next start finds the port free."""
-    children = [service.pid_of("web"), service.pid_of("worker")]
-    os.kill(service.runs[-1].pid, signal.SIGKILL)
-    wait_until(lambda: not any(alive(pid) for pid in children), 30, "the children to end")
-    service.runs[-1].wait()
-    service.start()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_okta_outage_loses_nobody(service: Service, org: Org) -> None:
@@ -279,19 +175,10 @@ def test_without_a_token_users_are_made_of_events(tmp_path: Path) -> None:
     assert [(row["id"], row["email"], row["status"]) for row in rows] == [("00uX", "someone@example.com", "SUSPENDED")]
 
 
-def cli(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A command in a folder, with nothing of this shell's configuration."""
-    clean = {key: value for key, value in os.environ.items() if not key.upper().startswith(("ROSTERHOOK", "OKTA"))}
-    return subprocess.run(
-        [sys.executable, "-m", "rosterhook", *arguments],
-        cwd=folder, env={**clean, **env}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("command", ["serve", "web"])
 def test_no_secret_no_start(tmp_path: Path, command: str) -> None:
     """Without a hook secret nothing starts: two lines that say what to set, exit code 2."""
-    done = cli(tmp_path, command)
+    done = cli(tmp_path, command, ROSTERHOOK_SERVER__PORT=str(free_port()))
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "rosterhook: hook.secret is not set: anybody could send events."
     assert "hook.secret_file" in done.stderr
@@ -303,8 +190,9 @@ def test_demos_folder_is_not_for_the_service(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "made-by-rosterhook-demo").touch()
+    port = str(free_port())
     for command in ("serve", "web", "worker"):
-        done = cli(tmp_path, command, ROSTERHOOK_HOOK__SECRET="s")
+        done = cli(tmp_path, command, ROSTERHOOK_HOOK__SECRET="s", ROSTERHOOK_SERVER__PORT=port)
         assert done.returncode == 2
         assert "was made by `rosterhook demo`" in done.stderr
     (folder / "precious.txt").touch()
@@ -379,7 +267,7 @@ def test_check_tells_point_by_point(tmp_path: Path, org: Org) -> None:
     good = service.command("check")
     assert good.returncode == 0, good.stdout
     points = [line.split("  ")[0] for line in good.stdout.splitlines() if not line.startswith(" ")]
-    assert points == ["✓ hook", "✓ okta", "✓ clock", "! hook in okta", "✓ target app"]
+    assert points == ["✓ hook", "✓ data_dir", "✓ okta", "✓ clock", "! hook in okta", "✓ target app"]
     assert not (tmp_path / "users.db").exists()
     service.config.write_text(service.config.read_text().replace(OKTA_TOKEN, "wrong-token"))
     bad = service.command("check")

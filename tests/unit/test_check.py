@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -12,11 +16,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from rosterhook import cli
 from rosterhook.cli import common, points
+from rosterhook.config import DEFAULT_COLUMNS
 from rosterhook.errors import ConfigError, OktaForbidden
+from rosterhook.model import ORG
 from rosterhook.okta.connect import ScopeCheck, connected
+from rosterhook.store import queries
+from rosterhook.store.database import Database
 
 HOUR = 3600
 SECRET = "a-secret-that-is-long-enough"
@@ -79,7 +89,14 @@ def test_a_program_reads_every_point(check: Check) -> None:
     """`--json` prints a list with name, state, message and cure of each point; all good is exit code 0."""
     code, printed = check(TOML, "--json")
     assert code == 0
-    states = {"hook": "ok", "okta": "ok", "clock": "ok", "hook in okta": "warning", "target app": "ok"}
+    states = {
+        "hook": "ok",
+        "data_dir": "ok",
+        "okta": "ok",
+        "clock": "ok",
+        "hook in okta": "warning",
+        "target app": "ok",
+    }
     assert found(printed) == list(states.items())
     assert {frozenset(point) for point in json.loads(printed)} == {frozenset({"name", "state", "message", "cure"})}
     assert SECRET not in printed
@@ -91,7 +108,7 @@ def test_people_read_the_same_points(check: Check, org: Org) -> None:
     code, printed = check(TOML)
     assert code == 1
     marks = [line.split("  ")[0] for line in printed.splitlines()]
-    assert marks == ["✓ hook", "✗ okta", "", "✓ clock", "✓ target app"]
+    assert marks == ["✓ hook", "✓ data_dir", "✗ okta", "", "✓ clock", "· hook in okta", "✓ target app"]
     assert "Read-only Admin" in printed
 
 
@@ -134,7 +151,14 @@ def test_one_problem_hides_no_other(check: Check, org: Org) -> None:
     org.status = 401
     code, printed = check(TOML.replace("sqlite:///users.db", "oracle://h/db").replace(SECRET, "short"), "--json")
     assert code == 1
-    assert found(printed) == [("hook", "warning"), ("okta", "problem"), ("target app", "problem")]
+    assert found(printed) == [
+        ("hook", "warning"),
+        ("data_dir", "ok"),
+        ("okta", "problem"),
+        ("clock", "skipped"),
+        ("hook in okta", "skipped"),
+        ("target app", "problem"),
+    ]
 
 
 def test_a_warning_is_no_failure(check: Check) -> None:
@@ -148,7 +172,100 @@ def test_without_a_login_okta_is_not_asked(check: Check, org: Org) -> None:
     """Events alone are a way to run, not a mistake."""
     org.status = 500
     code, printed = check(TOML.replace('token = "00token"', ""), "--json")
-    assert (code, found(printed)[1]) == (0, ("okta", "ok"))
+    assert (code, found(printed)[2]) == (0, ("okta", "ok"))
+
+
+@pytest.mark.parametrize(("status", "why"), [(503, "Okta did not answer"), (401, "the problem above comes first")])
+def test_what_was_not_asked_is_told(check: Check, org: Org, status: int, why: str) -> None:
+    """Without an answer from Okta, what needs one is listed with the reason, and is no problem of its own."""
+    org.status = status
+    lines = check(TOML)[1].splitlines()
+    assert [line for line in lines if line.startswith("·")] == [
+        f"· clock  not asked: {why}",
+        f"· hook in okta  not asked: {why}",
+    ]
+    assert "It is tried again later" not in "".join(lines)
+
+
+def test_the_users_of_another_org_are_a_point(check: Check, tmp_path: Path) -> None:
+    """A data_dir of another org, at which the worker would refuse to start, is told in the worker's words."""
+    state = Database(tmp_path / "data" / "state.db", "state")
+
+    async def hold(org_url: str) -> None:
+        note = {"org": ORG, "name": "org_url", "value": org_url, "now": 1}
+        await state.write(lambda db: queries.run(db, "leave_note", note))
+
+    asyncio.run(hold("https://example.okta.com"))
+    assert "✓ data_dir  data holds the users of https://example.okta.com" in check(TOML)[1]
+    asyncio.run(hold("https://other.okta.com"))
+    code, printed = check(TOML)
+    asyncio.run(state.close())
+    assert code == 1
+    told = "data_dir holds the users of https://other.okta.com, but okta.org_url is https://example.okta.com."
+    assert f"✗ data_dir  {told}\n  Give the other org a data_dir of its own.\n" in printed
+
+
+def test_the_folder_of_a_demo_is_a_point(check: Check, tmp_path: Path) -> None:
+    """The worker does not start in a demo's folder: `check` says so before."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "made-by-rosterhook-demo").touch()
+    assert "✗ data_dir  data was made by `rosterhook demo`" in check(TOML)[1]
+
+
+def test_a_check_makes_no_store(check: Check, tmp_path: Path) -> None:
+    """What is not there yet is told, and is not there afterwards either."""
+    assert "✓ data_dir  data has no store yet" in check(TOML)[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["rosterhook.toml"]
+
+
+def test_a_target_s_name_is_told_once(check: Check) -> None:
+    """The line begins with the name: the error does not repeat it."""
+    printed = check(TOML.replace("sqlite:///users.db", "postgresql://u@127.0.0.1:1/d"))[1]
+    assert "✗ target app  PostgreSQL 127.0.0.1:1/d: the database cannot be reached (Connection refused)." in printed
+    assert printed.count('"app"') == 0
+
+
+def test_a_statement_that_cures_is_a_line_of_its_own(check: Check, tmp_path: Path) -> None:
+    """What is to be run in the database can be copied."""
+    with closing(sqlite3.connect(tmp_path / "users.db")) as db:
+        columns = ", ".join(DEFAULT_COLUMNS)
+        db.execute(f"CREATE TABLE users ({columns}, rosterhook_version BIGINT)")
+    printed = check(TOML)[1]
+    assert "\n  Run: CREATE UNIQUE INDEX users_id_unique ON users (id);\n" in printed
+
+
+def test_a_terminal_gets_lines_broken_at_words() -> None:
+    """On a terminal no word is cut, and further lines are indented; elsewhere a point is one line."""
+    text = "✗ okta  " + " ".join(["https://example.okta.com/answers"] * 7)
+    for width in (60, 80, 100):
+        wide = Console(width=width, force_terminal=True)
+        lines = common.hanging(Text(text), console=wide).plain.split("\n")
+        assert len(lines) > 1 and max(map(len, lines)) <= width
+        assert all(line.startswith("  ") for line in lines[1:])
+        assert " ".join(line.strip() for line in lines) == text
+    assert common.hanging(Text(text), console=Console(width=60, force_terminal=False)).plain == text
+
+
+@pytest.mark.parametrize("variable", ["", "ROSTERHOOK_DATA_DIR"])
+def test_a_folder_without_a_configuration_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    """Where nothing at all is configured, the wrong folder is the likely mistake; with variables alone it is none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(common, "configure_logging", lambda *_: None)
+    for name in [name for name in os.environ if name.upper().startswith("ROSTERHOOK_")]:
+        monkeypatch.delenv(name)
+    if variable:
+        monkeypatch.setenv(variable, "elsewhere")
+    advice = f"There is no rosterhook.toml in {tmp_path}"
+    for command in (["status"], ["serve"], ["hook", "status"], ["replay", "--all"]):
+        monkeypatch.setattr("sys.argv", ["rosterhook", *command])
+        with pytest.raises(SystemExit):
+            cli.main()
+        hint = capsys.readouterr().err.splitlines()[1]
+        assert hint.startswith(f"{advice}: go to the service's folder, or give --config. ") == (not variable)
+    cli.app(["check"], result_action="return_value")
+    assert (f"! config  {advice}\n  Go to" in capsys.readouterr().out) == (not variable)
 
 
 def test_a_broken_configuration_is_a_point_too(check: Check) -> None:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import apsw
 import pytest
@@ -220,27 +219,29 @@ def test_gone_goes_with_ids_alone(command: Command, more: str) -> None:
         command("replay", "00u1", "--gone", more)
 
 
+def test_the_link_can_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The link that is printed at the start has the real address; from the second start on, where the token is."""
+    config = Config.model_validate({"data_dir": tmp_path / "[b]data"})
+    for token in ("", "..."):
+        run.announce(config, "http://[::1]:4711")
+        assert f"http://[::1]:4711/?token={token}" in (printed := capsys.readouterr().out)
+    assert str(tmp_path / "[b]data" / "admin-token") in printed
+
+
 @pytest.mark.parametrize(
-    ("host", "port", "link"),
+    ("hook", "told"),
     [
-        ("127.0.0.1", 8787, "http://127.0.0.1:8787/?token="),
-        ("::1", 8787, "http://[::1]:8787/?token="),
-        ("fe80::1", 1, "http://[fe80::1]:1/?token="),
-        ("127.0.0.1", 0, "http://127.0.0.1:<port>/?token="),
+        ({}, "Point Okta's event hook at https://<your host>/okta/events"),
+        ({"path": "/in"}, "Point Okta's event hook at https://<your host>/in"),
+        ({"url": "https://h.example.com/in"}, "Okta's event hook calls https://h.example.com/in (rosterhook hook"),
     ],
 )
-def test_the_link_can_be_opened(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str, port: int, link: str
+def test_the_start_tells_what_okta_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hook: dict[str, str], told: str
 ) -> None:
-    """The link that is printed at the start is an address, with IPv6 too; of port 0 it is told where to look."""
-    settings: dict[str, Any] = {"data_dir": tmp_path / "[b]data", "server": {"host": host, "port": port}}
-    config = Config.model_validate(settings)
-    for _ in range(2):
-        run.announce(config)
-        printed = capsys.readouterr().out
-        assert link in printed
-        assert ("web.listening" in printed) == (port == 0)
-    assert str(tmp_path / "[b]data" / "admin-token") in printed
+    """Who has told the hook's address is not asked again to point Okta there."""
+    run.announce(Config.model_validate({"data_dir": tmp_path, "hook": hook}), "http://127.0.0.1:1")
+    assert told in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,75 +10,21 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from init_dialog import PASSWORD, TOKEN, Dialog, Init, everything
 
-from rosterhook import cli
-from rosterhook.cli import common, questions, setup_files
+from rosterhook.cli import common, setup_files
 from rosterhook.config.load import load_config
 from rosterhook.errors import ConfigError
 
-TOKEN = "00aSecretTokenOfTheOrg-_"
-PASSWORD = "hunter2/of the@db"
 TUTORIAL = f"# the tutorial's\r\nokta_url=https://dev-1-admin.okta.com/\nokta_key='{TOKEN}'"
 
 PROMPT = re.compile(rb"(?:   |\] |\) )> $")
-
-Init = Callable[..., str]
-Dialog = Callable[..., list[tuple[str, bool]]]
-
-
-@pytest.fixture
-def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Init:
-    """Runs `init` in an empty folder, with nobody to ask, and returns what it prints."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    for name in [name for name in os.environ if name.upper().startswith("ROSTERHOOK_")]:
-        monkeypatch.delenv(name)
-
-    def call(*options: str) -> str:
-        capsys.readouterr()
-        cli.app(["init", *options], result_action="return_value", print_error=False, exit_on_error=False)
-        return capsys.readouterr().out
-
-    return call
-
-
-class Somebody(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def dialog(monkeypatch: pytest.MonkeyPatch) -> Dialog:
-    """Lets somebody type lines; an error among them is raised in their place. Gives the prompts, and if each hid."""
-
-    def prepare(*typed: str | BaseException) -> list[tuple[str, bool]]:
-        lines, asked = iter(typed), []
-
-        def answer(prompt: object, hidden: bool = False) -> str:
-            asked.append((str(prompt), hidden))
-            line = next(lines)
-            if isinstance(line, BaseException):
-                raise line
-            return line
-
-        monkeypatch.setattr(sys, "stdin", Somebody())
-        monkeypatch.setattr(common.out, "input", answer)
-        monkeypatch.setattr(questions, "getpass", lambda prompt: answer(prompt, True))
-        return asked
-
-    return prepare
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, and what is in it."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_with_options_alone_nothing_is_asked(init: Init, tmp_path: Path) -> None:
@@ -208,7 +154,7 @@ def test_leaving_half_way_writes_nothing(
 
 
 def test_on_a_terminal_no_secret_is_seen(tmp_path: Path) -> None:
-    """In a real terminal, what is typed for the token and the password does not appear."""
+    """In a real terminal, what is typed for the token and the password does not appear; and no word is cut."""
     master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "rosterhook", "init"],
@@ -229,6 +175,10 @@ def test_on_a_terminal_no_secret_is_seen(tmp_path: Path) -> None:
     assert b"postgresql://app@h/db" in screen
     assert TOKEN.encode() not in screen
     assert PASSWORD.encode() not in screen
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", screen.decode()).splitlines()
+    assert max(map(len, lines)) <= 80
+    [start] = [number for number, line in enumerate(lines) if line.startswith("5. Where users are written")]
+    assert lines[start + 1].startswith("   (mysql://") and lines[start + 1].endswith("is asked for unseen")
     with contextlib.chdir(tmp_path):
         assert load_config(environ={}).okta.token is not None
 
@@ -260,27 +210,12 @@ def test_a_databases_address_is_not_overwritten(init: Init, monkeypatch: pytest.
     assert everything(tmp_path) == {"secrets/app-db-url": b"mine"}
 
 
-def test_force_keeps_a_copy_and_the_hooks_secret(init: Init, tmp_path: Path) -> None:
-    """What is replaced is kept, also the second time; Okta's secret stays valid, other variables stay too."""
-    (tmp_path / ".env").write_text("ROSTERHOOK_OKTA__ORG_URL=https://env.okta.com\nROSTERHOOK_SERVER__PORT=1\nA=b\n")
-    with pytest.raises(ConfigError, match="already"):
-        init("--org-url=first")
-    init("--org-url=first", "--force")
-    first, secret = everything(tmp_path), load_config(environ={}).hook.secret
-    init("--org-url=second", "--force")
-    config, now = load_config(environ={}), everything(tmp_path)
-    assert config.okta.org_url == "https://second.okta.com"
-    assert config.hook.secret == secret and config.server.port == 1
-    assert b"A=b\n" in now[".env"]
-    assert now["rosterhook.toml.bak"] == first["rosterhook.toml"]
-    assert (now[".env.bak"], now[".env.bak2"]) == (first[".env.bak"], first[".env"])
-
-
-def test_force_does_not_mind_a_broken_file(init: Init, tmp_path: Path) -> None:
-    """Who has spoilt the file can start anew."""
-    (tmp_path / "rosterhook.toml").write_text("[okta\n")
-    init("--org-url=example", "--force")
-    assert load_config(environ={}).okta.org_url == "https://example.okta.com"
+def test_a_file_without_an_address_is_told_so(init: Init, tmp_path: Path) -> None:
+    """The hint says what such a file holds; neither "SSWS" nor a path of SQLite is of any use there."""
+    (tmp_path / "database").write_text("users.db")
+    with pytest.raises(ConfigError, match="--target-file: There is no address of a database in it") as refused:
+        init("--org-url=example", "--target-file=database")
+    assert "postgresql://user:password@host/database" in refused.value.hint
 
 
 def test_the_tutorials_env_stays_and_answers(init: Init, tmp_path: Path) -> None:
@@ -337,7 +272,7 @@ def test_secrets_are_for_their_owner_alone(init: Init, monkeypatch: pytest.Monke
     (tmp_path / ".env").write_text("A=b\n")
     (tmp_path / ".env").chmod(0o644)
     monkeypatch.setattr(sys, "stdin", io.StringIO("mysql://app:hunter2@h/db"))
-    monkeypatch.setattr(setup_files.os, "open", watched)
+    monkeypatch.setattr(os, "open", watched)
     umask = os.umask(0)
     try:
         init("--org-url=example", "--target-file", "-")

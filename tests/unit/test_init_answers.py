@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,9 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from rosterhook.cli import answers, setup_files
 from rosterhook.errors import ConfigError, RosterhookError
+from rosterhook.okta.auth import SswsAuth
 
 TOKEN = "00aSecretTokenOfTheOrg-_"
 ANSWERS = setup_files.Answers(
@@ -93,6 +98,39 @@ def test_a_hook_that_okta_would_not_call_is_refused(typed: str, why: str) -> Non
     with pytest.raises(ConfigError, match=why) as refused:
         answers.hook_address(typed)
     assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "typed", ["okta.com", "admin", "admin.okta.com", "https://www.okta.com/login", "login.okta.com", "oktapreview.com"]
+)
+def test_oktas_own_sites_are_no_org(typed: str) -> None:
+    """Whoever gives one of Okta's own sites is told so, with how an org's address looks."""
+    with pytest.raises(ConfigError, match="is Okta's own site, and no org") as refused:
+        answers.org_address(typed)
+    assert "https://example.okta.com" in refused.value.hint
+
+
+@pytest.mark.parametrize("typed", ["a b", "https://[", "http://hooks.example.com"])
+def test_a_wrong_hook_is_told_how_a_hooks_address_looks(typed: str) -> None:
+    """The hint is about the proxy's address, not about the org's."""
+    with pytest.raises(ConfigError) as refused:
+        answers.hook_address(typed)
+    assert "https://hooks.example.com/okta/events" in refused.value.hint
+    assert "example.okta.com" not in refused.value.hint
+
+
+def test_the_root_is_no_folder_of_ours() -> None:
+    """The own store belongs into a folder of its own, and not among the system's."""
+    for typed in ("/", "//", "/tmp/.."):
+        with pytest.raises(ConfigError, match="root of the whole system"):
+            answers.own_folder(typed)
+
+
+@pytest.mark.parametrize(("token", "why"), [("", "okta.token is empty"), ("a b", "okta.token has a blank")])
+def test_a_token_s_fault_is_told(token: str, why: str) -> None:
+    """Empty, or with what no token has: it is said which."""
+    with pytest.raises(ConfigError, match=why):
+        SswsAuth(SecretStr(token))
 
 
 def test_a_hook_on_this_machine_is_told_to_be_out_of_reach() -> None:
@@ -186,21 +224,55 @@ def test_a_file_holds_the_token_alone(tmp_path: Path, content: str) -> None:
     assert TOKEN not in str(refused.value)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_a_full_disk_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
-    """When one of the files cannot be written, none is, and the reason is told."""
-    (tmp_path / ".env").write_text("A=b\n")
-    synced = iter(range(3))
+def tree(folder: Path) -> dict[str, bytes]:
+    """All that is below a folder: files with their content, folders with none."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
-    def full(_: int) -> None:
-        if next(synced) == number:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(setup_files.os, "fsync", full)
+@pytest.mark.parametrize("deed", ["open", "fsync", "replace"])
+def test_a_full_disk_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deed: str) -> None:
+    """Whichever deed fails, at any point, nothing was changed: no file, no folder, no copy."""
+    (tmp_path / "home" / "kept").mkdir(parents=True)
+    (tmp_path / "home" / "rosterhook.toml").write_text("# old")
+    (tmp_path / "home" / "kept" / "env").write_text("A=b\n")
+    (tmp_path / "home" / ".env").symlink_to("kept/env")
+    before, real, failed = tree(tmp_path), getattr(os, deed), 0
     files = setup_files.drafts(ANSWERS, "A=b\n")
-    with pytest.raises(RosterhookError, match="No space left"):
-        setup_files.write(tmp_path, files, keep=False, check=lambda _: None)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(".env", "A=b\n")]
+    for number in itertools.count():
+        calls = itertools.count()
+
+        def full(*args: Any, **more: Any) -> Any:
+            if next(calls) == number:  # noqa: B023 - called in this round alone
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*args, **more)
+
+        with monkeypatch.context() as patch, suppress(RosterhookError):
+            patch.setattr(os, deed, full)
+            setup_files.write(tmp_path / "home", files, keep=True, check=lambda _: None)
+            break
+        assert tree(tmp_path) == before
+        failed += 1
+    assert failed >= 3
+    assert (tmp_path / "home" / ".env").is_symlink()
+
+
+def test_a_link_to_another_file_system_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file takes another one's place only within one file system: it is made where the link leads to."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "env").write_text("A=b\n")
+    (tmp_path / "home" / ".env").symlink_to(tmp_path / "mounted" / "env")
+    rename = os.replace
+
+    def within_one(source: Path, place: Path) -> None:
+        if ("mounted" in str(source)) != ("mounted" in str(place)):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, place)
+
+    monkeypatch.setattr(os, "replace", within_one)
+    setup_files.write(tmp_path / "home", setup_files.drafts(ANSWERS, "A=b\n"), keep=True, check=lambda _: None)
+    assert setup_files.SECRET in (tmp_path / "mounted" / "env").read_text()
+    assert sorted(path.name for path in (tmp_path / "mounted").iterdir()) == ["env", "env.bak"]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from rosterhook import loops
 from rosterhook.errors import StoreError
@@ -74,3 +75,27 @@ async def test_stop_before_the_start_does_nothing() -> None:
     loop = Loop("test", step, idle_seconds=60)
     loop.stop()
     await loop.run()
+
+
+@pytest.mark.parametrize("kind", [StoreError, RuntimeError])
+async def test_the_same_failure_is_logged_once_a_minute(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure that stays is told at first and each minute; another one, and the end of it, at once."""
+    monkeypatch.setattr(loops, "backoff_ms", lambda *_, **__: 0.001)
+    now, steps = 0.0, ["a"] * 70 + ["b", "a", "", "a"]  # a second each
+
+    async def step() -> bool:
+        nonlocal now
+        said, now = steps[int(now)], now + 1.0
+        if now == len(steps):
+            loop.stop()
+        if said:
+            raise kind(said)
+        return True
+
+    loop = Loop("test", step, idle_seconds=60, clock=lambda: now)
+    with capture_logs() as logs:
+        await loop.run()
+    told = [(log["event"], log.get("error"), log.get("failures")) for log in logs]
+    failed = ["a", "a", "b", "a", "a"] if kind is StoreError else [None] * 5
+    again = ("loop.works_again", None, 72)
+    assert told == [*[("loop.failed", each, None) for each in failed[:4]], again, ("loop.failed", failed[4], None)]

@@ -22,7 +22,7 @@ from rosterhook.errors import (
 )
 from rosterhook.okta import client as client_module
 from rosterhook.okta.auth import SswsAuth
-from rosterhook.okta.budget import Budget
+from rosterhook.okta.budget import BUCKETS, Budget
 from rosterhook.okta.client import OktaClient
 
 GONE = {"errorCode": "E0000007", "errorSummary": "Not found: Resource not found: 00u1 (User)"}
@@ -90,6 +90,26 @@ async def test_a_429_waits_as_okta_asks_and_tries_again() -> None:
     assert "x-okta-retry-for" not in org.requests[0].headers
     assert org.requests[1].headers["x-okta-retry-for"] == "req-1"
     assert org.requests[1].headers["x-okta-retry-count"] == "1"
+
+
+async def test_changing_a_user_has_a_limit_of_its_own() -> None:
+    """Okta counts writes of users apart, so here too they spend nothing of the other limits."""
+    org = Org(limited())
+    with pytest.raises(OktaRateLimited):
+        await org.client.update_profile("00u1", {"nickName": "x"})
+    assert org.budget.free("user_write") == 0
+    assert all(org.budget.free(bucket) > 0 for bucket in BUCKETS)
+
+
+async def test_the_hint_that_spares_okta_work_is_for_reads_of_users_alone() -> None:
+    """Hooks are read, and users changed, as plain JSON."""
+    org = Org(ok([]), ok(USER), ok([USER]))
+    await org.client.list_all("/api/v1/eventHooks")
+    await org.client.update_profile("00u1", {"nickName": "x"})
+    await org.client.users(["00u10000000000000001"])
+    *plain, hinted = (request.headers["content-type"] for request in org.requests)
+    assert plain == ["application/json"] * 2
+    assert "omitCredentials" in hinted
 
 
 async def test_after_two_repeats_a_429_is_an_error() -> None:

@@ -17,7 +17,8 @@ from rosterhook.errors import (
     OktaUnauthorized,
     OktaUnavailable,
 )
-from rosterhook.okta.faults import HINTS, fault
+from rosterhook.okta.cures import TRY_AGAIN, Login, cure
+from rosterhook.okta.faults import fault
 
 WHAT = "GET /api/v1/users/00u1"
 HTML = b"<html><title>ann@example.com is not found</title></html>"
@@ -58,7 +59,7 @@ def test_each_code_has_its_kind(status: int, code: str, kind: type[OktaError]) -
     error = of(status, okta(code))
     assert type(error) is kind
     assert (error.status, error.code) == (status, code)
-    assert error.hint == HINTS.get(code, "It is tried again later." if status >= 500 else "")
+    assert error.hint == (cure([code], what=WHAT, login=None) or (TRY_AGAIN if status >= 500 else ""))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,58 @@ def test_errors_in_the_shape_of_oauth_are_understood(body: Any, code: str, kind:
     error = of(401, body)
     assert type(error) is kind
     assert error.code == code
-    assert error.hint == HINTS[code]
+    assert error.hint == cure([code], what=WHAT, login=None) != ""
+
+
+@pytest.mark.parametrize(
+    ("code", "login", "says", "says_not"),
+    [
+        ("E0000006", "token", "Give the token's admin a role that may read all users", "the app"),
+        ("E0000006", "service_app", "Give the app a role that may read all users", "token"),
+        ("E0000006", None, "As a service app: give the app a role", "event hook"),
+        ("E0000011", "token", "The token is wrong, revoked, unused for 30 days", "okta.client_id"),
+        ("E0000011", "service_app", "Check okta.client_id", "token"),
+        ("E0000004", None, "With an API token: make a new one", "event hook"),
+    ],
+)
+def test_a_cure_is_for_the_login_that_is_used(code: str, login: Login, says: str, says_not: str) -> None:
+    """Who uses a token reads nothing about service apps, and the other way round; where it is not known, both."""
+    hint = fault(WHAT, 403, {}, json.dumps(okta(code)).encode(), login=login).hint
+    assert says in hint
+    assert says_not not in hint
+
+
+@pytest.mark.parametrize(
+    ("what", "role"),
+    [
+        ("GET /api/v1/eventHooks", "Super Administrator, or a custom role with the event hook permissions"),
+        ("POST /api/v1/eventHooks/who1/lifecycle/verify", "Super Administrator"),
+        ("GET /api/v1/users", "Read-only Administrator"),
+        ("POST /api/v1/users/00u1", "may edit this user"),
+    ],
+)
+def test_a_missing_role_is_that_of_the_call(what: str, role: str) -> None:
+    """Okta's E0000006 tells of a missing role: the one for this call is named, and no scope, which has other words."""
+    hint = fault(what, 403, {}, json.dumps(okta("E0000006")).encode(), login="service_app").hint
+    assert role in hint
+    assert "scope" not in hint.lower()
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("okta.eventHooks.manage", "Grant the app okta.eventHooks.manage: Applications > the app > Okta API Scopes."),
+        ("okta.a.read okta.a.manage", "Grant the app okta.a.read or okta.a.manage: "),
+        ("", "Grant the app the scope that this call needs: "),
+        ("<script>", "Grant the app the scope that this call needs: "),
+    ],
+)
+def test_a_missing_scope_is_the_one_that_okta_names(named: str, told: str) -> None:
+    """Okta tells in `WWW-Authenticate` which scope a call needs, with an empty body; that one is in the cure."""
+    challenge = f'Bearer realm="http://x", scope="{named}", error="insufficient_scope", error_description="Why."'
+    error = fault("POST /api/v1/eventHooks", 403, {"www-authenticate": challenge}, b"", login="service_app")
+    assert type(error) is OktaForbidden
+    assert error.hint.startswith(told)
 
 
 @pytest.mark.parametrize("causes", [[{"errorSummary": "The reason"}], {"errorSummary": "The reason"}])

@@ -22,7 +22,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from rosterhook.errors import ConfigError
-from rosterhook.okta.keys import is_open_to_others, load_signing_key
+from rosterhook.okta.keys import load_signing_key
+from rosterhook.private_files import is_open_to_others
 
 NATIVE = rsa.generate_private_key(65537, 2048)
 RSA = RSAKey.import_key(NATIVE)

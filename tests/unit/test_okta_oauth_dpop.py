@@ -11,6 +11,7 @@ from okta_app import NOW, ORG, USER, App, Refused, unverified
 
 from rosterhook.errors import OktaUnauthorized
 from rosterhook.okta.dpop import ProofKey
+from rosterhook.okta.oauth import PAUSE
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ async def test_many_calls_that_are_asked_for_a_nonce_repeat_once_each(app: App) 
 async def test_a_revoked_token_is_renewed_with_dpop_too(app: App) -> None:
     """A 401 renews the token and repeats the call with a proof for the new one."""
     await app.client.user("00u1")
-    app.tokens = {"old": ""}
+    app.tokens, app.now = {"old": ""}, PAUSE
     assert await app.client.user("00u1") == USER
     assert app.calls[-1].headers["authorization"] == "DPoP at-2"
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from resolver_bench import AT, Bench, okta_user
+from structlog.testing import capture_logs
 
 from rosterhook import sources
 from rosterhook.errors import OktaError, OktaForbidden, OktaUnavailable, RosterhookError, StoreError
 from rosterhook.intake import record_event
 from rosterhook.okta.events import parse
-from rosterhook.replay import accept_gone
+from rosterhook.replay import Order, accept_gone, carry_out, replay_users
 from rosterhook.resolver import TRIES
 from rosterhook.store.queries import rows, run
 
@@ -196,3 +197,31 @@ async def test_no_more_are_claimed_than_may_be_read(bench: Bench, monkeypatch: p
     await bench.resolver.step()
     assert len(bench.okta.asked_ids) == 3
     assert len(await bench.subjects()) == 2
+
+
+async def test_a_mistyped_replay_leaves_no_tombstone(bench: Bench) -> None:
+    """An id that only a person has named, and that Okta does not know, leaves nothing behind but a warning."""
+    with capture_logs() as logs:
+        await bench.state.write(lambda db: replay_users(db, ["00uTypo"], None, bench.now))
+        await bench.resolver.step()
+    assert (await bench.held("00uTypo"), await bench.subjects()) == (None, [])
+    assert [log["user"] for log in logs if log["event"] == "user.unknown"] == ["00uTypo"]
+
+
+async def test_a_replay_of_who_was_named_by_an_event_leaves_a_tombstone(bench: Bench) -> None:
+    """Whom an event has named was there: gone before ever seen is a tombstone, by `replay` too."""
+    body = {"uuid": "e", "eventType": "user.lifecycle.create", "target": [{"id": "00uA", "type": "User"}]}
+    await bench.state.write(lambda db: record_event(db, parse(json.dumps(body).encode()), 1, 1))
+    await bench.state.write(lambda db: db.execute("DELETE FROM subject") and None)
+    await bench.state.write(lambda db: replay_users(db, ["00uA"], None, bench.now))
+    await bench.resolver.step()
+    held = await bench.held("00uA")
+    assert held is not None and held.deleted_ms is not None
+
+
+@pytest.mark.parametrize("wrong", ["jose.3@example.com", "ann.lee", "", " 00u1", "00u1/x", "00u1\n", "é", "a" * 101])
+async def test_what_can_be_no_id_is_not_replayed(bench: Bench, wrong: str) -> None:
+    """A login in place of an id is refused before anything is changed, also for those beside it."""
+    with pytest.raises(RosterhookError, match="is no Okta id"):
+        await bench.state.write(lambda db: carry_out(db, Order(["00u1", wrong]), ["app"], bench.now))
+    assert await bench.subjects() == []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
+import textwrap
 
 from cyclopts import App, Parameter
 
 from rosterhook import __version__
-from rosterhook.errors import ConfigError, RosterhookError
+from rosterhook.errors import ConfigError, RosterhookError, StoreError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -47,11 +49,10 @@ def main() -> None:
     """Run a command; an error that was foreseen is two lines on standard error, never a traceback."""
     _print_whatever_comes()
     try:
-        result = app(result_action="return_value")
+        result = app(sys.argv[1:], result_action="return_value")
     except RosterhookError as error:
-        print(f"rosterhook: {error.message}", file=sys.stderr)  # noqa: T201 - before rich is needed
-        if error.hint:
-            print(error.hint, file=sys.stderr)  # noqa: T201
+        _tell(f"rosterhook: {error.message}")
+        _tell(_hint(error))
         sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader, such as `head`, has seen enough
@@ -59,6 +60,22 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _hint(error: RosterhookError) -> str:
+    """The cure, and first of all that the command may be at the wrong place."""
+    from rosterhook.cli.common import lost_advice
+
+    lost = lost_advice() if isinstance(error, ConfigError | StoreError) else ""
+    return f"{lost} {error.hint}".strip()
+
+
+def _tell(text: str) -> None:
+    """Print on standard error; on a terminal broken at words."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
+    for line in text.splitlines():
+        broken = textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        print("\n".join(broken), file=sys.stderr)  # noqa: T201 - before rich is needed
 
 
 def _print_whatever_comes() -> None:

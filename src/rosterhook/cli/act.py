@@ -73,9 +73,14 @@ def _sensible(config: Config, order: Order) -> None:
 
 def _print(done: Replayed, dry_run: bool) -> None:
     would = "would be" if dry_run else "will be"
-    out.print(f"{done.reads:,} users {would} read from Okta again, {done.writes:,} {would} written again.")
+    out.print(f"{_counted(done.reads, 'user')} {would} read from Okta again, {done.writes:,} {would} written again.")
     if done.deliveries or done.still_quarantined:
         out.print(
-            f"{done.deliveries:,} deliveries {'would leave' if dry_run else 'left'} the quarantine,"
-            f" {done.still_quarantined:,} still are no event hook."
+            f"{_counted(done.deliveries, 'delivery', 'deliveries')} {'would leave' if dry_run else 'left'} the"
+            f" quarantine, {done.still_quarantined:,} still {'is' if done.still_quarantined == 1 else 'are'} no event"
+            " hook."
         )
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"

@@ -20,6 +20,7 @@ from rosterhook.data_dir import DEMO_MARK, refuse_demo
 from rosterhook.errors import ConfigError
 from rosterhook.okta.auth import SswsAuth
 from rosterhook.okta.keys import load_signing_key
+from rosterhook.private_files import is_open_to_others
 from rosterhook.receiver import TUTORIAL_PATH
 from rosterhook.targets.registry import build_target
 
@@ -30,6 +31,18 @@ KNOWN_PATHS = (HOOK_PATH, TUTORIAL_PATH)
 #: What comes along when something is copied: blanks, also the invisible ones, and quotes of every kind.
 _AROUND = string.whitespace + "\u00a0\u200b\ufeff\"'`“”‘’"
 _ADMIN_HOST = re.compile(r"-admin(\.(?:okta|oktapreview|okta-emea|okta-gov)\.com(?::\d+)?)$", re.IGNORECASE)
+
+
+#: Okta's sites that have no users: whoever gives one of them lacks the first part of the org's name.
+_OKTAS_OWN = re.compile(
+    r"((www|admin|login|developer|help|support|status|trust|community|learning)\.)?"
+    r"(okta|oktapreview|okta-emea|okta-gov)\.com",
+    re.IGNORECASE,
+)
+ORG_HINT = "Okta shows it in the browser's address bar, such as https://example.okta.com."
+HOOK_HINT = "It is the one of your TLS proxy, or of a tunnel, such as https://hooks.example.com/okta/events."
+#: The `data_dir` to propose where `data` is a demo's.
+OTHER_FOLDER = "rosterhook-data"
 
 
 class Taken(NamedTuple):
@@ -57,12 +70,12 @@ def org_address(text: str) -> Taken:
     """
     given = bare(text)
     if not given:
-        raise ConfigError(
-            "The address of the org is empty.", hint="Okta shows it in the browser: example.okta.com, for instance."
-        )
+        raise ConfigError("The address of the org is empty.", hint=ORG_HINT)
     is_name = re.fullmatch(r"[A-Za-z0-9-]+", given) and not is_loopback(given)
-    parts = _address(f"{given}.okta.com" if is_name else given, "The address of the org")
+    parts = _address(f"{given}.okta.com" if is_name else given, "The address of the org", ORG_HINT)
     host = _ADMIN_HOST.sub(r"\1", parts.netloc)
+    if _OKTAS_OWN.fullmatch(parts.hostname or ""):
+        raise ConfigError(f"{parts.hostname} is Okta's own site, and no org.", hint=ORG_HINT)
     origin = _valid_org(f"{parts.scheme}://{host}")
     left_out = ['"-admin"'] if host != parts.netloc else []
     left_out += ["what follows the host"] if parts.path.strip("/") or parts.query or parts.fragment else []
@@ -79,16 +92,13 @@ def hook_address(text: str) -> Taken:
     given = bare(text)
     if not given:
         return Taken("")
-    parts = _address(given, "The address of the hook")
+    parts = _address(given, "The address of the hook", HOOK_HINT)
     if parts.path in ("", "/"):
         parts = parts._replace(path=HOOK_PATH)
     try:
         address = public_url(parts.geturl())
     except ValueError as error:
-        raise ConfigError(
-            f"The address of the hook {error}.",
-            hint="It is the one of your TLS proxy, or of a tunnel, such as https://hooks.example.com/okta/events.",
-        ) from None
+        raise ConfigError(f"The address of the hook {error}.", hint=HOOK_HINT) from None
     if is_loopback(parts.hostname):
         return Taken(address, f"Okta calls from the internet: it will not reach {parts.hostname}.")
     return Taken(address, f"Taken as {address}." if address != given else "")
@@ -162,7 +172,7 @@ def secret_file(text: str, check: Callable[[str], Taken]) -> Taken:
     taken = check(content)
     if taken.value != content:
         raise ConfigError(
-            f"{path} holds more than the value alone.", hint='Leave out "SSWS", quotes and blanks: it is read as it is.'
+            f"{path} holds more than the value alone.", hint="Leave out words, quotes and blanks around it."
         )
     return Taken(str(path), _also_read_by_others(path))
 
@@ -177,6 +187,10 @@ def own_folder(text: str) -> Taken:
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file, not a folder.", hint="Name another; it is made when it is absent.")
+        if path.resolve() == Path(path.resolve().anchor):
+            raise ConfigError(
+                f"{path} is the root of the whole system.", hint="Name a folder of its own, such as data."
+            )
         refuse_demo(path)
     except OSError as error:
         raise ConfigError(f"Cannot use {path}: {error.strerror}.", hint="Name another folder.") from None
@@ -185,7 +199,7 @@ def own_folder(text: str) -> Taken:
 
 def usual_folder(folder: Path) -> str:
     """The `data_dir` to propose: not the one that a demo has made and will empty."""
-    return "rosterhook-data" if (folder / "data" / DEMO_MARK).exists() else "data"
+    return OTHER_FOLDER if (folder / "data" / DEMO_MARK).exists() else "data"
 
 
 def database_address(text: str) -> Taken:
@@ -209,6 +223,21 @@ def database_address(text: str) -> Taken:
     address = sqlite_address(path)
     build_target(SqlTarget(name="app", type="sql", url=SecretStr(address)))
     return Taken(address, f"Taken as {address}.")
+
+
+def database_url(text: str) -> Taken:
+    """The address of a database, as a file holds it: the configuration knows no paths there.
+
+    Raises:
+        ConfigError: it is none. The message holds no part of it.
+    """
+    if "://" not in text:
+        raise ConfigError(
+            "There is no address of a database in it.",
+            hint="It holds one line, such as postgresql://user:password@host/database; for a SQLite file, take"
+            " --target.",
+        )
+    return database_address(text)
 
 
 def sqlite_address(path: Path) -> str:
@@ -248,8 +277,7 @@ def is_tutorials(address: str) -> bool:
     return set(TUTORIAL_COLUMNS) <= columns
 
 
-def _address(given: str, what: str) -> SplitResult:
-    hint = "Copy it from the browser's address bar, such as https://example.okta.com."
+def _address(given: str, what: str, hint: str) -> SplitResult:
     if not given.isascii() or re.search(r"[\s\x00-\x1f\x7f]", given):
         raise ConfigError(f"{what} has a blank or another character that no address has.", hint=hint)
     try:
@@ -265,9 +293,7 @@ def _valid_org(origin: str) -> str:
         return OktaConfig(org_url=origin).org_url or ""
     except ValidationError as error:
         why = error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ")
-    raise ConfigError(
-        f"The address of the org {why}.", hint="Okta shows it in the browser: https://example.okta.com, for instance."
-    )
+    raise ConfigError(f"The address of the org {why}.", hint=ORG_HINT)
 
 
 def _path(text: str, what: str) -> Path:
@@ -288,5 +314,4 @@ def _parsed(address: str) -> URL | None:
 
 
 def _also_read_by_others(path: Path) -> str:
-    readable = path.stat().st_mode & 0o077
-    return f"Others may read {path}: chmod 600 {path}" if readable else ""
+    return f"Others may read {path}: chmod 600 {path}" if is_open_to_others(path) else ""

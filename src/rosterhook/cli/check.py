@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +11,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from rosterhook.cli.common import AsJson, ConfigPath, DryRun, load, out, plain, print_json
+from rosterhook.cli import EXIT_CONFIG, EXIT_FAILED
+from rosterhook.cli.common import AsJson, ConfigPath, DryRun, hanging, load, lost_advice, out, plain, print_json
 from rosterhook.cli.points import Point, State, points, problem
 from rosterhook.config import Config
 from rosterhook.errors import ConfigError
 from rosterhook.targets.tutorial import TutorialTable
 
-EXIT_FAILED = 1
-EXIT_CONFIG = 2
-
-MARKS: dict[State, tuple[str, str]] = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("✗", "red"),
+    "skipped": ("·", "dim"),
+}
 
 
 def check(
@@ -41,7 +45,7 @@ def check(
 
 async def _check(path: Path | None) -> int:
     failed = False
-    async for point in points(load(path)):
+    async for point in _points(load(path)):
         _print(point)
         failed = failed or point.state == "problem"
     return EXIT_FAILED if failed else 0
@@ -54,9 +58,17 @@ async def _check_as_json(path: Path | None) -> int:
     except ConfigError as error:
         print_json([asdict(problem("config", error))])
         return EXIT_CONFIG
-    found = [point async for point in points(config)]
+    found = [point async for point in _points(config)]
     print_json([asdict(point) for point in found])
     return EXIT_FAILED if any(point.state == "problem" for point in found) else 0
+
+
+async def _points(config: Config) -> AsyncIterator[Point]:
+    if advice := lost_advice():
+        what, _, cure = advice.partition(": ")
+        yield Point("config", "warning", what, cure[:1].upper() + cure[1:])
+    async for point in points(config):
+        yield point
 
 
 async def _merge(config: Config, dry_run: bool) -> int:
@@ -82,6 +94,7 @@ async def _merge(config: Config, dry_run: bool) -> int:
 
 def _print(point: Point) -> None:
     mark, colour = MARKS[point.state]
-    out.print(Text.assemble((mark, colour), " ", (point.name, "bold"), plain(f"  {point.message}")), soft_wrap=True)
+    line = Text.assemble((mark, colour), " ", (point.name, "bold"), plain(f"  {point.message}"))
+    out.print(hanging(line), soft_wrap=True)
     if point.cure:
-        out.print(f"  {point.cure}", markup=False, soft_wrap=True)
+        out.print(hanging(plain(f"  {point.cure}")), soft_wrap=True)

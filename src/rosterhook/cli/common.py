@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,9 @@ from rich.console import Console
 from rich.text import Text
 
 from rosterhook.config import Config
+from rosterhook.config.keys import ENV_PREFIX
 from rosterhook.config.load import load_config
+from rosterhook.config.sources import DEFAULT_FILE, TUTORIAL_KEYS, from_dotenv
 from rosterhook.errors import StoreError
 from rosterhook.hook_secrets import read_record
 from rosterhook.observe import configure_logging
@@ -29,6 +32,8 @@ T = TypeVar("T")
 #: An ":o:" in somebody's name is no emoji.
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 1000)
 
+_NOWHERE = f"There is no {DEFAULT_FILE} in"
+_GO = "go to the service's folder, or give --config."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 ConfigPath = Annotated[Path | None, Parameter(name="--config", help="Configuration file, if not rosterhook.toml.")]
@@ -36,14 +41,31 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", help="Only tell what would be done.")]
 
 
+_advice = ""
+
+
 def load(path: Path | None) -> Config:
     """The configuration, with logging set up so that no secret of it is ever printed."""
+    global _advice
     config = load_config(path)
+    _advice = f"{_NOWHERE} {Path().absolute()}: {_GO}" if _is_unconfigured(path) else ""
     rotated: tuple[str, ...] = ()
     with suppress(StoreError):  # who needs the record is told that it cannot be read
         rotated = read_record(config.data_dir).own_secrets()
     configure_logging(config.log, [*secrets_of(config), *rotated])
     return config
+
+
+def lost_advice() -> str:
+    """What to tell whoever runs a command where nothing is configured, and probably meant another folder; else ""."""
+    return _advice
+
+
+def _is_unconfigured(path: Path | None) -> bool:
+    if path is not None or Path(DEFAULT_FILE).exists():
+        return False
+    names = {*os.environ, *from_dotenv(Path(".env"))}
+    return not any(name.upper().startswith(ENV_PREFIX) or name.lower() in TUTORIAL_KEYS for name in names)
 
 
 def secrets_of(config: Config) -> list[str]:
@@ -104,3 +126,13 @@ def to_json(value: Any, indent: int | None = None) -> str:
 def plain(value: object, style: str = "") -> Text:
     """A value to print as it is: no markup of ours, and no control character that a terminal would obey."""
     return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value)), style)
+
+
+def hanging(text: Text, indent: int = 2, *, console: Console = out) -> Text:
+    """On a terminal, the text broken at words, with its further lines indented; elsewhere one line, for programs."""
+    if not console.is_terminal:
+        return text
+    lines = text.wrap(console, max(console.width - indent, 1))
+    for line in lines:
+        line.rstrip()
+    return Text("\n" + " " * indent).join(lines)

@@ -13,8 +13,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from rosterhook.cli.common import DryRun, out, plain
-from rosterhook.cli.questions import Known, Options, Questions
+from rosterhook.cli.common import DryRun, hanging, out, plain
+from rosterhook.cli.present import Known
+from rosterhook.cli.questions import Options, Questions
 from rosterhook.cli.setup_files import (
     DATABASE_FILE,
     DOTENV,
@@ -29,6 +30,7 @@ from rosterhook.cli.setup_files import (
 from rosterhook.config.load import load_config
 from rosterhook.config.sources import CONFIG_VARIABLE, DEFAULT_FILE
 from rosterhook.errors import ConfigError
+from rosterhook.private_files import is_open_to_others
 
 NO_OPTIONS = Options()
 INTRODUCTION = (
@@ -60,7 +62,7 @@ def init(
     if dry_run:
         _show(files)
         return
-    open_to_others = _others_may_read(folder / DOTENV)
+    open_to_others = is_open_to_others(folder / DOTENV)
     copies = write(folder, files, keep=force, check=lambda stage: _would_load(stage, answers))
     _tell_what_was_written(files, copies, secret_kept=has_hook_secret(old))
     _warn(folder, files, copies, answers, open_to_others=open_to_others)
@@ -70,7 +72,7 @@ def init(
 def _answers(options: Options, folder: Path, *, somebody: bool) -> Answers:
     known = Known.in_folder(folder)
     if somebody:
-        out.print(plain(INTRODUCTION))
+        out.print(hanging(plain(INTRODUCTION), 0), soft_wrap=True)
     try:
         return Questions(options, known, folder, somebody=somebody).answers()
     except (EOFError, KeyboardInterrupt):
@@ -129,16 +131,14 @@ def _show(files: Iterable[Draft]) -> None:
     out.print("Nothing was written: --dry-run.")
 
 
-def _others_may_read(path: Path) -> bool:
-    return path.exists() and bool(path.stat().st_mode & 0o077)
-
-
 def _tell_what_was_written(files: Iterable[Draft], copies: Iterable[Path], *, secret_kept: bool) -> None:
     out.print()
     for file in files:
         _say(f"Written  {file.path}{', for your eyes only (0600)' if file.mode == 0o600 else ''}")
     for copy in copies:
         _say(f"Kept     {_short(copy)}, what was there before")
+    if any(DEFAULT_FILE in copy.name for copy in copies):
+        _say(f"Only the five answers are taken over: what else {DEFAULT_FILE} said is in the copy alone.", "yellow")
     _say(f"The hook's secret in {DOTENV} is {'the one that was there' if secret_kept else 'new'}.")
 
 
@@ -184,8 +184,8 @@ def _tell_what_is_next(answers: Answers) -> None:
         steps["Workflow > Event Hooks > Create Event Hook"] = "in the Admin Console; the README tells how"
     out.print("\n[bold]Next[/]")
     for number, (what, why) in enumerate(steps.items(), 1):
-        out.print(Text.assemble(f"  {number}. ", (what, "bold"), f"  {why}"))
+        out.print(hanging(Text.assemble(f"  {number}. ", (what, "bold"), f"  {why}"), 5), soft_wrap=True)
 
 
 def _say(text: str, style: str = "") -> None:
-    out.print(plain(text, style))
+    out.print(hanging(plain(text, style)), soft_wrap=True)

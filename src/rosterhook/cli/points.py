@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import apsw
+
 from rosterhook.config import Config, OktaConfig, SqlTarget
-from rosterhook.errors import OktaForbidden, RosterhookError
+from rosterhook.data_dir import refuse_demo
+from rosterhook.errors import OktaForbidden, OktaUnavailable, RosterhookError
+from rosterhook.hook.compare import describe
 from rosterhook.hook.doctor import look
-from rosterhook.hook.okta_side import describe
+from rosterhook.hook.okta_side import namesake_in_words
 from rosterhook.hook.opened import opened_side
-from rosterhook.hook_secrets import read_record
+from rosterhook.hook_secrets import HookSecrets, read_record
 from rosterhook.okta.connect import READ_EVENT_HOOKS, READ_USERS, ScopeCheck, check_scopes, connected, open_key_file
+from rosterhook.store.database import store_errors
+from rosterhook.stores import org_of, refuse_other_org
 from rosterhook.targets.registry import build_target
 from rosterhook.web import require_secret
 
-State = Literal["ok", "warning", "problem"]
+#: "skipped" is what could not be looked at because of another problem.
+State = Literal["ok", "warning", "problem", "skipped"]
 
 #: What the worker asks for.
 NEEDED_SCOPES = (READ_USERS,)
@@ -24,6 +33,8 @@ NEEDED_SCOPES = (READ_USERS,)
 MAX_SKEW_SECONDS = 60
 #: Whoever can send many requests can guess a shorter one.
 MIN_SECRET_BYTES = 16
+NO_ANSWER = "not asked: Okta did not answer"
+AFTER_THAT = "not asked: the problem above comes first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class Point:
     """One thing that was checked.
 
     Attributes:
-        name: what it is about: "config", "hook", "okta", "clock", "hook in okta" or "target <name>".
+        name: what it is about: "config", "hook", "data_dir", "okta", "clock", "hook in okta" or "target <name>".
         message: what was found. Holds no secret.
         cure: what to do; "" when nothing is to be done.
     """
@@ -50,26 +61,41 @@ def problem(name: str, error: RosterhookError) -> Point:
 async def points(config: Config) -> AsyncIterator[Point]:
     """Every point, in the order in which a mistake in one makes the next ones fail."""
     yield hook_point(config)
-    reads = config.okta.login is not None
-    async for point in okta_points(config.okta):
-        yield point
-        reads = reads and not (point.name == "okta" and point.state == "problem")
-    if reads:  # else the next call would fail for the same reason
-        async for point in hook_in_okta_points(config):
+    yield data_dir_point(config)
+    if config.okta.login is None:
+        yield Point("okta", "ok", "not asked: without a login (okta.token) users are built from events alone")
+    else:
+        async for point in org_points(config):
             yield point
     for target in config.targets:
         async for point in target_points(target):
             yield point
 
 
+async def org_points(config: Config) -> AsyncIterator[Point]:
+    """All that Okta itself is asked for; what needs an answer that did not come is told as skipped."""
+    hindrance: Point | None = None
+    async for point in okta_points(config.okta):
+        yield point
+        if point.name == "okta" and point.state == "problem":
+            hindrance = Point("hook in okta", "skipped", AFTER_THAT)
+        elif hindrance is not None and point.state == "skipped":
+            hindrance = replace(hindrance, message=point.message)
+    if hindrance is not None:  # the next call would fail for the same reason
+        yield hindrance
+        return
+    async for point in hook_in_okta_points(config):
+        yield point
+
+
 async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
     """Tell whether the hook stands in Okta, and is as configured."""
     name = "hook in okta"
-    if config.hook.url is None and read_record(config.data_dir).url is None:
-        cure = "Set hook.url, or make the hook with `rosterhook hook create --url https://...`."
-        yield Point(name, "warning", "not compared: its public address is not known here", cure)
-        return
     try:
+        if config.hook.url is None and read_record(config.data_dir).url is None:
+            cure = "Set hook.url, or make the hook with `rosterhook hook create --url https://...`."
+            yield Point(name, "warning", "not compared: its public address is not known here", cure)
+            return
         async with opened_side(config, READ_EVENT_HOOKS) as side:
             found = await look(side)
     except OktaForbidden as error:
@@ -79,45 +105,63 @@ async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
     except RosterhookError as error:
         yield problem(name, error)
         return
-    if found.hook is None:
-        yield Point(name, "problem", "Okta has no event hook for this service.", "Run `rosterhook hook create`.")
-    elif found.differences:
+    if found.differences:
         yield Point(name, "problem", " ".join(map(str, found.differences)), "Run `rosterhook hook repair`.")
-    else:
+    elif found.hook is not None:
         yield Point(name, "ok", f"{describe(found.hook)}, is active, verified and as configured")
+    elif found.namesake is not None:
+        yield problem(name, RosterhookError(**namesake_in_words(found.namesake)))
+    else:
+        yield Point(name, "problem", "Okta has no event hook for this service.", "Run `rosterhook hook create`.")
 
 
 def hook_point(config: Config) -> Point:
     """Tell whether strangers are kept out."""
     try:
         require_secret(config)
+        valid = HookSecrets(config.hook, config.data_dir).valid
     except RosterhookError as error:
         return problem("hook", error)
-    if not config.server.open and min(map(len, config.hook.accepted())) < MIN_SECRET_BYTES:
+    if not config.server.open and any(len(secret) < MIN_SECRET_BYTES for secret in valid):
         return Point(
             "hook",
             "warning",
             f"a secret is shorter than {MIN_SECRET_BYTES} characters and can be guessed",
-            "Make a long random one (openssl rand -hex 32), and set it in Okta too.",
+            "Make a long random one: rosterhook hook rotate",
         )
     return Point("hook", "ok", f"has a secret; paths {config.hook.path} and /userTransfer")
 
 
+def data_dir_point(config: Config) -> Point:
+    """Tell whether the worker would start over the own store. Makes and changes nothing."""
+    path = config.data_dir / "state.db"
+    try:
+        if not config.server.open:
+            refuse_demo(config.data_dir)
+        if not path.exists():
+            return Point("data_dir", "ok", f"{config.data_dir} has no store yet; the first start makes it")
+        with store_errors(path), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+            refuse_other_org(db, config.okta.org_url)
+            org = org_of(db)
+    except RosterhookError as error:
+        return problem("data_dir", error)
+    return Point("data_dir", "ok", f"{config.data_dir} holds the users of {org or 'no org yet'}")
+
+
 async def okta_points(okta: OktaConfig) -> AsyncIterator[Point]:
-    """Ask the org one cheap question: whether it answers, who may read, and how late it is there."""
-    if okta.login is None:
-        yield Point("okta", "ok", "not asked: without a login (okta.token) users are built from events alone")
-        return
+    """Log in to Okta, read one user, and compare the clocks."""
     try:
         granted = [scope_point(each) for each in await check_scopes(okta, NEEDED_SCOPES)]
         for point in granted:
             yield point
         if any(point.state == "problem" for point in granted):
+            yield Point("clock", "skipped", AFTER_THAT)
             return  # the next call would fail for the same reason
         async with connected(okta, NEEDED_SCOPES) as client:
             found = await client.check()
     except RosterhookError as error:
         yield problem("okta", error)
+        yield Point("clock", "skipped", NO_ANSWER if isinstance(error, OktaUnavailable) else AFTER_THAT)
         return
     yield reading_point(okta, sees_users=found["sees_users"])
     if warning := open_key_file(okta):
@@ -137,9 +181,10 @@ def reading_point(okta: OktaConfig, *, sees_users: bool) -> Point:
     who = "the token" if okta.login == "token" else "the service app"
     if sees_users:
         return Point("okta", "ok", f"{okta.org_url} answers, and {who} may read users")
-    cure = "Give the token's admin a role that may read all users (Read-only Admin)."
+    role = "a role that may read all users (Read-only Administrator)"
+    cure = f"Give the token's admin {role}: Security > Administrators."
     if okta.login == "service_app":
-        cure = "Give the app a role that may read all users (Read-only Admin): Applications > the app > Admin roles."
+        cure = f"Give the app {role}: Applications > the app > Admin roles."
     return Point("okta", "problem", f"{okta.org_url} answers, but {who} sees no user.", cure)
 
 
@@ -172,16 +217,23 @@ async def target_points(config: SqlTarget) -> AsyncIterator[Point]:
     try:
         target = build_target(config)
     except RosterhookError as error:
-        yield problem(name, error)
+        yield _of_target(config.name, error.message, error.hint)
         return
     try:
         report = await target.check()
     except RosterhookError as error:
-        yield problem(name, error)
+        yield _of_target(config.name, error.message, error.hint)
         return
     finally:
         await target.aclose()
     for fact in report.facts:
         yield Point(name, "ok", fact)
     for wrong in report.problems:
-        yield Point(name, "problem", wrong)
+        what, _, statement = wrong.partition(": run ")
+        yield _of_target(config.name, what, f"Run: {statement}" if statement else "")
+
+
+def _of_target(name: str, message: str, cure: str) -> Point:
+    """A problem of a target, whose name stands in front already."""
+    without_name = re.sub(rf'^Target "{name}" \(([^()]*)\): ', r"\1: ", message)
+    return Point(f"target {name}", "problem", without_name, cure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +14,15 @@ from rich.text import Text
 
 from rosterhook.cli import answers
 from rosterhook.cli.answers import Taken
-from rosterhook.cli.common import out, plain
+from rosterhook.cli.common import hanging, out, plain
+from rosterhook.cli.present import Known
 from rosterhook.cli.setup_files import DOTENV, Answers, Login
-from rosterhook.config.sources import from_dotenv, from_tutorial, from_variables
 from rosterhook.errors import ConfigError, RosterhookError
+from rosterhook.observe import without_password
+from rosterhook.okta.connect import MANAGE_EVENT_HOOKS, READ_EVENT_HOOKS, READ_USERS
 
 STDIN = "-"
+INDENT = 3
 LOGINS = {"1": "API token", "2": "service app (OAuth)", "3": "not yet: users are built from events alone"}
 
 Take = Callable[[str], Taken]
@@ -69,35 +72,6 @@ class Options:
             raise ConfigError(f"{' and '.join(given)} do not go together.", hint="Keep one of them.")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What `.env` says already, the tutorial's two keys among it.
-
-    Attributes:
-        token: there is one.
-        tutorials_token: it is the tutorial's `okta_key`, which holds beside every other login.
-    """
-
-    org_url: str = ""
-    token: str = field(default="", repr=False)
-    tutorials_token: bool = False
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> Known:
-        """What the `.env` of a folder says.
-
-        Raises:
-            ConfigError: it cannot be read.
-        """
-        variables = from_dotenv(folder / DOTENV)
-        tutorials, ours = (source(variables, DOTENV).data.get("okta", {}) for source in (from_tutorial, from_variables))
-        return cls(
-            str(ours.get("org_url") or tutorials.get("org_url", "")),
-            str(ours.get("token") or tutorials.get("token", "")),
-            bool(tutorials.get("token")),
-        )
-
-
 class Questions:
     """Asks what no option answers.
 
@@ -134,7 +108,7 @@ class Questions:
 
     def _login(self) -> Login:
         options = self._options
-        self._title(2, "How rosterhook logs in to Okta", "to read users; an API token is the shorter way")
+        self._title(2, "How rosterhook logs in to Okta")
         if options.token_file is not None:
             return self._token_from(options.token_file)
         if options.client_id is not None:
@@ -147,8 +121,14 @@ class Questions:
             return self._kept()
         for number, what in LOGINS.items():
             out.print(f"   {number}  {what}", markup=False)
-        choice = self._ask("", None, "1", self._possible)
+        choice = self._ask("", None, self._usual_login(), self._possible)
         return {"1": self._token, "2": self._service_app, "3": Login}[choice]()
+
+    def _usual_login(self) -> str:
+        known = self._known
+        if known.token or known.token_file or not known.there:
+            return "1"
+        return "2" if known.client_id else "3"
 
     def _possible(self, text: str) -> Taken:
         choice = answers.bare(text)
@@ -162,11 +142,14 @@ class Questions:
         return Taken(choice)
 
     def _token(self) -> Login:
-        there = f"; empty: the one in {DOTENV}" if self._known.token else "; empty: not yet"
-        where = "Admin Console: Security > API > Tokens"
-        self._say(f"   The token ({where}) is not shown{there}.")
-        token = self._ask("--token-file", None, "", answers.api_token, hidden=True)
-        if not token and not self._known.token:
+        there = bool(self._known.token or self._known.token_file)
+        self._say(
+            f"   The token is not shown. Admin Console: Security > API > Tokens{'' if there else '; empty: later'}."
+        )
+        token = self._ask(
+            "--token-file", None, "", answers.api_token, label="[keep the token]" if there else "", hidden=True
+        )
+        if not token and not there:
             self._say("   No token yet: users are built from events alone, until .env has ROSTERHOOK_OKTA__TOKEN.")
         return Login(token=token) if token else self._kept()
 
@@ -181,23 +164,30 @@ class Questions:
         return Login(token=token)
 
     def _kept(self) -> Login:
-        if not self._known.token:
-            return Login()
-        self._say(f"   The token that is in {DOTENV} is used.")
-        # The tutorial's key is understood as it stands; ours is written anew with the others.
-        return Login(kept=True) if self._known.tutorials_token else Login(token=self._known.token)
+        """The login that is there, of whichever kind."""
+        known = self._known
+        if known.token:
+            self._say("   The token that is there is used.")
+            # The tutorial's key is understood as it stands; ours is written anew with the others.
+            return Login(kept=True) if known.tutorials_token else Login(token=known.token)
+        if known.token_file:
+            return self._token_from(known.token_file)
+        return self._service_app() if known.client_id and known.private_key_file else Login()
 
     def _service_app(self) -> Login:
-        options = self._options
+        options, known = self._options, self._known
         self._say(
-            "   The app needs the scope okta.users.read and an admin role. Its private key is a PEM or JSON file."
+            f"   The app needs an admin role and the scopes {READ_USERS} and, for `rosterhook hook`,"
+            f" {READ_EVENT_HOOKS} and {MANAGE_EVENT_HOOKS}. Its private key is a PEM or JSON file."
         )
         return Login(
-            client_id=self._ask("--client-id", options.client_id, None, answers.client_id, label="client id"),
+            client_id=self._ask(
+                "--client-id", options.client_id, known.client_id or None, answers.client_id, label="client id"
+            ),
             private_key_file=self._ask(
                 "--private-key-file",
                 options.private_key_file,
-                None,
+                known.private_key_file or None,
                 answers.private_key_file,
                 label="private key file",
             ),
@@ -205,12 +195,13 @@ class Questions:
 
     def _hook(self) -> str:
         self._title(3, "The public address of the hook", "https://, such as https://hooks.example.com/okta/events")
-        return self._ask("--hook-url", self._options.hook_url, "", answers.hook_address, shown="later")
+        known = self._known.hook_url
+        return self._ask("--hook-url", self._options.hook_url, known, answers.hook_address, shown=known or "later")
 
     def _data_dir(self) -> str:
-        usual = answers.usual_folder(self._folder)
+        usual = self._known.data_dir or answers.usual_folder(self._folder)
         self._title(4, "The folder of rosterhook's own store", "what is to be backed up")
-        if usual != "data" and self._options.data_dir is None:
+        if usual == answers.OTHER_FOLDER and self._options.data_dir is None:
             self._say("   `data` is the demo's, which empties it at its next start.")
         return self._ask("--data-dir", self._options.data_dir, usual, answers.own_folder)
 
@@ -218,22 +209,29 @@ class Questions:
         """The address of the database, or the file that holds it."""
         file, given = self._options.target_file, self._options.target
         self._title(
-            5, "Where users are written", "a SQLite file, or postgresql://user@host/database, mysql://, mariadb://"
+            5,
+            "Where users are written",
+            "a SQLite file, or postgresql://user@host/database (mysql://, mariadb://) without its password,"
+            " which is asked for unseen",
         )
         if file == STDIN:
-            return self._taken("--target-file", sys.stdin.read(), answers.database_address), ""
+            return self._taken("--target-file", sys.stdin.read(), answers.database_url), ""
         if file is not None:
-            return "", self._taken("--target-file", file, lambda f: answers.secret_file(f, answers.database_address))
+            return "", self._taken("--target-file", file, lambda f: answers.secret_file(f, answers.database_url))
         if given is not None and answers.has_password(given):
             raise ConfigError(
                 "--target holds a password, which other users of this machine and the shell's history can see.",
                 hint="Leave the password out: it is asked for; or give the address by --target-file.",
             )
-        usual = Path(folder) / "users.db"
+        default, shown = self._usual_database(folder)
+        kept = self._known.target_file
+        take = answers.database_address
         address = self._ask(
-            "--target", given, answers.sqlite_address(usual), answers.database_address, shown=str(usual)
+            "--target", given, default, lambda t: Taken("") if kept and t == default else take(t), shown=shown
         )
-        if self._somebody and answers.lacks_password(address):
+        if not address:
+            return "", kept
+        if self._somebody and address != default and answers.lacks_password(address):
             password = self._read("password (not shown; empty: none)", "", hidden=True)
             address = answers.with_password(address, password) if password else address
         if answers.is_tutorials(address):
@@ -241,6 +239,15 @@ class Questions:
                 '   It has the tutorial\'s table: preset = "tutorial". Rows of deactivated users will be removed.'
             )
         return address, ""
+
+    def _usual_database(self, folder: str) -> tuple[str, str]:
+        """What to propose, and how it is shown: no password is. For a file that holds the address, these words."""
+        if kept := self._known.target_file:
+            return (keep := f"the address in {kept}"), keep
+        if known := self._known.target_url:
+            return known, without_password(known)
+        usual = Path(folder) / "users.db"
+        return answers.sqlite_address(usual), str(usual)
 
     def _ask(
         self,
@@ -286,10 +293,12 @@ class Questions:
         proposed = (f"[{proposal}] ", "dim") if proposal else ""
         return out.input(Text.assemble("   ", f"{label} " if label else "", proposed, "> "))
 
-    def _title(self, number: int, what: str, more: str) -> None:
+    def _title(self, number: int, what: str, more: str = "") -> None:
         if self._somebody:
-            out.print(Text.assemble("\n", (f"{number}. {what}", "bold"), f": {more}"))
+            title = Text.assemble((f"{number}. {what}", "bold"), f": {more}" if more else "")
+            out.print()
+            out.print(hanging(title, INDENT), soft_wrap=True)
 
     def _say(self, text: str, style: str = "") -> None:
         if text:
-            out.print(plain(text, style))
+            out.print(hanging(plain(text, style), INDENT), soft_wrap=True)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rosterhook.admin import admin_token, token_path
 from rosterhook.cli.common import ConfigPath, load, out
 from rosterhook.config import Config
+from rosterhook.hook_secrets import read_record
 from rosterhook.http_server import address_of, listening
 from rosterhook.service import part, run_until_signal, supervise
 from rosterhook.web import require_secret, run_web
@@ -58,7 +59,11 @@ def announce(config: Config, address: str) -> None:
         _say(f"Open {address}/?token={admin_token(config)}")
     elif config.server.admin_token is None and not config.server.open:
         _say(f"Open {address}/?token=... with the token in {token_path(config)}")
-    _say(f"Point Okta's event hook at {config.hook.url or f'https://<your host>{config.hook.path}'}")
+    url = config.hook.url or read_record(config.data_dir).url
+    if url is None:
+        _say(f"Point Okta's event hook at https://<your host>{config.hook.path}")
+    else:
+        _say(f"Okta's event hook calls {url} (rosterhook hook status)")
 
 
 def _say(text: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from rosterhook.cli.answers import has_password, hook_path, is_tutorials
 from rosterhook.config.keys import ENV_PREFIX
 from rosterhook.config.sources import DEFAULT_FILE
 from rosterhook.errors import RosterhookError
+from rosterhook.private_files import create_privately, sync_folder
 
 DOTENV = ".env"
 #: Only a database's address with a password goes there: a list such as [[targets]] fits no line of `.env`.
@@ -177,18 +178,19 @@ def write(folder: Path, files: Sequence[Draft], *, keep: bool, check: Callable[[
         RosterhookError: the folder cannot be written. Nothing was changed.
     """
     try:
-        with TemporaryDirectory(prefix=".rosterhook-init-", dir=folder) as made:
-            stage = Path(made)  # for its owner alone
+        # `made` ends first: what it holds stands in folders that `undo` removes.
+        with ExitStack() as undo, ExitStack() as made:
+            stage = _aside(folder, made)
             for draft in files:
-                _create(stage / draft.path.name, draft.text.encode(), draft.mode)
+                create_privately(stage / draft.path.name, draft.text.encode(), draft.mode)
             check(stage)
-            # A link, such as of `.env` to a file elsewhere, goes on to be one.
-            places = [(stage / draft.path.name, (folder / draft.path).resolve()) for draft in files]
-            for _, place in places:
-                place.parent.mkdir(mode=0o700, exist_ok=True)
-            copies = [_backup(place) for _, place in places if keep and place.exists()]
+            places = [_staged(folder, stage, draft, undo, made) for draft in files]
+            copies = [_backup(place, undo) for _, place in places if keep and place.exists()]
             for source, place in places:
-                source.replace(place)
+                _put(source, place, undo)
+            for parent in {place.parent for _, place in places}:
+                sync_folder(parent)
+            undo.pop_all()
             return copies
     except OSError as error:
         raise RosterhookError(
@@ -241,21 +243,45 @@ def _plain_or_quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _create(path: Path, content: bytes, mode: int) -> None:
-    """Make a file that nobody else could read for a moment, and see it on disk."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _aside(folder: Path, made: ExitStack) -> Path:
+    """A folder for its owner alone, which is gone at the end."""
+    aside = TemporaryDirectory(prefix=".rosterhook-init-", dir=folder, ignore_cleanup_errors=True)
+    return Path(made.enter_context(aside))
 
 
-def _backup(path: Path) -> Path:
+def _staged(folder: Path, stage: Path, draft: Draft, undo: ExitStack, made: ExitStack) -> tuple[Path, Path]:
+    """The new file and its place, in one file system: only there a file takes the place of another whole."""
+    # A link, such as of `.env` to a file elsewhere, goes on to be one.
+    place = (folder / draft.path).resolve()
+    if place.parent == folder.resolve():
+        return stage / draft.path.name, place
+    if not place.parent.exists():
+        place.parent.mkdir(mode=0o700)
+        undo.callback(place.parent.rmdir)
+    source = _aside(place.parent, made) / place.name
+    create_privately(source, draft.text.encode(), draft.mode)
+    return source, place
+
+
+def _put(source: Path, place: Path, undo: ExitStack) -> None:
+    old = place.read_bytes() if place.exists() else None
+    mode = place.stat().st_mode & 0o777 if old is not None else 0
+    source.replace(place)
+    undo.callback(_restore, place, old, mode)
+
+
+def _restore(place: Path, old: bytes | None, mode: int) -> None:
+    place.unlink()
+    if old is not None:
+        create_privately(place, old, mode)
+
+
+def _backup(path: Path, undo: ExitStack) -> Path:
     content = path.read_bytes()
     for number in itertools.count(1):
         copy = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
-        try:
-            _create(copy, content, 0o600)
-        except FileExistsError:
-            continue
-        return copy
+        with suppress(FileExistsError):
+            create_privately(copy, content)
+            undo.callback(copy.unlink)
+            return copy
     raise AssertionError  # count() does not end

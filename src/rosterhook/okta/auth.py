@@ -59,8 +59,10 @@ class SswsAuth:
     def __init__(self, token: SecretStr) -> None:
         # httpx2 quotes an illegal header value in its error: a bad token has to be refused before it gets there.
         if not _TOKEN.fullmatch(token.get_secret_value()):
+            is_empty = not token.get_secret_value().strip()
+            what = "is empty" if is_empty else "has a blank or another character that no API token has"
             raise ConfigError(
-                "okta.token is empty, or has a blank or another character that no API token has.",
+                f"okta.token {what}.",
                 hint='Give the token alone, without "SSWS" and without quotes.',
             )
         self._token = token

@@ -14,6 +14,7 @@ from rosterhook.errors import OktaError
 from rosterhook.okta import wire
 from rosterhook.okta.auth import Auth
 from rosterhook.okta.budget import PARALLEL, Budget
+from rosterhook.okta.cures import Login
 from rosterhook.okta.faults import fault, request_id_of
 from rosterhook.okta.paging import next_link
 from rosterhook.okta.users import (
@@ -37,6 +38,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 #: It spares Okta work that we do not use, and works only with all three. (Okta's API description, listUsers.)
 READ_USERS = 'application/json; okta-response="omitCredentials,omitCredentialsLinks, omitTransitioningToStatus"'
 JSON = "application/json"
+_CONTENT_TYPES = {"users": READ_USERS, "user": READ_USERS}
 
 
 class OktaClient:
@@ -56,6 +58,7 @@ class OktaClient:
         timeout_seconds: for one whole answer; waiting for the budget is not in it.
         transport: in place of the network, for tests.
         tls: whom to trust; the system's authorities when None.
+        login: how `auth` does it, for the cures in errors.
         now: seconds since 1970 by this machine's clock; only `check` looks at it.
     """
 
@@ -68,10 +71,12 @@ class OktaClient:
         timeout_seconds: float,
         transport: httpx2.AsyncBaseTransport | None = None,
         tls: ssl.SSLContext | None = None,
+        login: Login = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._org_url = org_url.rstrip("/")
         self._auth = auth
+        self._login: Login = login
         self._budget = budget
         self._timeout = timeout_seconds
         self._now = now
@@ -117,8 +122,9 @@ class OktaClient:
             OktaError: as every call; its message tells which attribute Okta refuses.
         """
         path = path_of(user_id)
+        what = f"POST {in_words(user_id)}"
         found = await self.request(
-            "POST", path, {"profile": dict(changes)}, what=f"POST {in_words(user_id)}", about=user_id
+            "POST", path, {"profile": dict(changes)}, what=what, about=user_id, bucket="user_write"
         )
         return one_user(found, user_id)
 
@@ -154,7 +160,7 @@ class OktaClient:
         """
         url = self._org_url + list_path(filter=filter, search=search, limit=limit)
         what = f"GET {USERS}"
-        async for answer in self._pages("users", url, what, READ_USERS):
+        async for answer in self._pages("users", url, what):
             yield page_of_users(json_of(answer, what))
 
     async def list_all(self, path: str) -> list[dict[str, Any]]:
@@ -165,14 +171,16 @@ class OktaClient:
         """
         what = f"GET {path}"
         found: list[dict[str, Any]] = []
-        async for answer in self._pages("other", self._org_url + path, what, JSON):
+        async for answer in self._pages("other", self._org_url + path, what):
             page = json_of(answer, what)
             if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
                 raise OktaError(f"Okta answered {what} with something that is no list.", status=answer.status)
             found += page
         return found
 
-    async def request(self, method: str, path: str, body: Any = None, *, what: str = "", about: str = "") -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, *, what: str = "", about: str = "", bucket: str = "other"
+    ) -> Any:
         """Make one call that is no read of users.
 
         Args:
@@ -181,6 +189,7 @@ class OktaClient:
             body: sent as JSON; None sends none.
             what: the call in words, if the path holds what nobody may read in a message.
             about: the id of what the path names; then Okta's word that it does not exist is OktaNotFound.
+            bucket: the rate limit that counts it.
 
         Returns:
             The answer's JSON; None when the answer has no body.
@@ -190,9 +199,9 @@ class OktaClient:
         """
         what = what or f"{method} {path}"
         content = None if body is None else msgspec.json.encode(body)
-        answer = await self._call("other", method, self._org_url + path, what, content_type=JSON, content=content)
+        answer = await self._call(bucket, method, self._org_url + path, what, content)
         if not 200 <= answer.status < 300:
-            raise fault(what, answer.status, answer.headers, answer.body, user_id=about)
+            raise fault(what, answer.status, answer.headers, answer.body, user_id=about, login=self._login)
         return json_of(answer, what) if answer.body else None
 
     async def check(self) -> dict[str, Any]:
@@ -217,13 +226,13 @@ class OktaClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _pages(self, bucket: str, url: str, what: str, content_type: str) -> AsyncIterator[Answer]:
+    async def _pages(self, bucket: str, url: str, what: str) -> AsyncIterator[Answer]:
         """Page after page of a list."""
         following: str | None = url
         seen: set[str] = set()
         while following is not None:
             seen.add(str(httpx2.URL(following)))
-            answer = await self._get(bucket, following, what, content_type=content_type)
+            answer = await self._get(bucket, following, what)
             following = next_link(answer.headers.get_list("link"), following)
             if following in seen:
                 raise OktaError(
@@ -234,23 +243,19 @@ class OktaClient:
                 )
             yield answer
 
-    async def _get(
-        self, bucket: str, url: str, what: str, *, user_id: str = "", content_type: str = READ_USERS
-    ) -> Answer:
-        answer = await self._call(bucket, "GET", url, what, content_type=content_type)
+    async def _get(self, bucket: str, url: str, what: str, *, user_id: str = "") -> Answer:
+        answer = await self._call(bucket, "GET", url, what)
         if answer.status != 200:
-            raise fault(what, answer.status, answer.headers, answer.body, user_id=user_id)
+            raise fault(what, answer.status, answer.headers, answer.body, user_id=user_id, login=self._login)
         return answer
 
-    async def _call(
-        self, bucket: str, method: str, url: str, what: str, *, content_type: str, content: bytes | None = None
-    ) -> Answer:
+    async def _call(self, bucket: str, method: str, url: str, what: str, content: bytes | None = None) -> Answer:
         """One call with its repeats. Each is made anew: a DPoP proof is good for one request."""
         trace: dict[str, str] = {}
         repeats, authorized_anew = 0, False
         first = ""
         while True:
-            headers = {"Content-Type": content_type, **trace}
+            headers = {"Content-Type": _CONTENT_TYPES.get(bucket, JSON), **trace}
             answer, mendable = await self._once(bucket, method, url, what, headers, content)
             first = first or request_id_of(answer.headers)
             if answer.status == 429 and repeats < MAX_REPEATS:

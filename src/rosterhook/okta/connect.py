@@ -15,10 +15,12 @@ from rosterhook.errors import ConfigError, OktaForbidden
 from rosterhook.okta.auth import Auth, SswsAuth
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.client import OktaClient
-from rosterhook.okta.keys import SigningKey, is_open_to_others, load_signing_key
+from rosterhook.okta.cures import SCOPES_PAGE
+from rosterhook.okta.keys import SigningKey, load_signing_key
 from rosterhook.okta.oauth import OAuthAuth
 from rosterhook.okta.token_endpoint import TokenEndpoint
 from rosterhook.okta.wire import open_http, trust_also
+from rosterhook.private_files import is_open_to_others
 
 #: Scopes of Okta's API. An API token has none: its admin's role decides.
 READ_USERS = "okta.users.read"
@@ -74,6 +76,7 @@ async def connected(
             timeout_seconds=okta.timeout_seconds,
             transport=transport,
             tls=tls,
+            login=okta.login,
         )
         try:
             yield client
@@ -115,7 +118,7 @@ async def _check_scope(tokens: TokenEndpoint, scope: str) -> ScopeCheck:
         return ScopeCheck(scope, refused)
     if scope in token.scopes:
         return ScopeCheck(scope, None)
-    hint = f"Grant the app {scope}: Applications > the app > Okta API Scopes."
+    hint = f"Grant the app {scope}: {SCOPES_PAGE}."
     return ScopeCheck(scope, OktaForbidden(f"Okta gave a token without {scope}.", hint=hint, status=200))
 
 

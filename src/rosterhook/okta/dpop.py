@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -25,7 +24,7 @@ class ProofKey:
         now: seconds since 1970.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._key = ECKey.generate_key("P-256")
         self._public = self._key.as_dict(private=False)

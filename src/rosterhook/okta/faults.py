@@ -16,45 +16,8 @@ from rosterhook.errors import (
     OktaUnauthorized,
     OktaUnavailable,
 )
+from rosterhook.okta.cures import TRY_AGAIN, Login, cure
 
-_SCOPE = "Grant the app the scope that this call needs (Applications > the app > Okta API Scopes)."
-_SERVICE_APP = "For a service app: check okta.client_id, and that the app is active."
-
-#: Okta's `errorCode`, or the `error` of OAuth, to what cures it. (Okta's "error codes" reference, release 2026.08.1.)
-HINTS = {
-    "E0000001": "Mend what Okta names; if that is nothing of yours, please report it, with the request id.",
-    "E0000003": "Okta could not read the request: please report it, with the request id.",
-    "E0000004": f"For an API token: make a new one and set okta.token. {_SERVICE_APP}",
-    "E0000005": "Okta took the credentials for a browser session: set okta.token to an API token of this org, or"
-    " okta.client_id and okta.private_key to those of a service app.",
-    "E0000006": "Give the token's admin, or the service app, a role that may do this (to read all users: Read-only"
-    " Admin), and the app the scope (okta.users.read). Check that it may be used from this network.",
-    "E0000007": "Okta has no such user or hook, or hides it from the role of this token or app.",
-    "E0000008": "okta.org_url is not the address of an Okta org, or something rewrites paths on the way.",
-    "E0000009": "Okta failed or took too long: it is tried again later.",
-    "E0000010": "Okta is in read-only mode for maintenance: it is tried again later. See https://status.okta.com.",
-    "E0000011": "For an API token: it is wrong, revoked, unused for 30 days, or of another org, or its admin was"
-    f" deactivated; make a new one and set okta.token. {_SERVICE_APP}",
-    "E0000015": "The org does not have this feature, or the token may not use it: ask Okta's support.",
-    "E0000021": "A proxy changed the Accept or Content-Type header on the way.",
-    "E0000022": "okta.org_url is not the address of an Okta org, or the token may not use this call.",
-    "E0000031": "Okta does not understand this search: please report it, with the request id.",
-    "E0000038": "Okta does not allow this in the user's status.",
-    "E0000047": "Lower okta.share, or raise the limit of this token or app in the Admin Console.",
-    "E0000053": "Okta does not understand this filter: please report it, with the request id.",
-    "E0000060": "Okta does not offer this call: please report it, with the request id.",
-    "E0000100": "Okta's search is down: it is tried again later.",
-    "invalid_client": "Check okta.client_id, and that the public key of okta.private_key is saved in the app.",
-    "invalid_scope": _SCOPE,
-    "consent_required": _SCOPE,
-    "access_denied": "Okta's policies refuse the app: see why in Reports > System Log.",
-    "unauthorized_client": "The app may not log in this way: make one of the type API Services.",
-    "invalid_dpop_proof": "Check this machine's clock (NTP), and that okta.org_url is the org's own address.",
-    "use_dpop_nonce": "Something on the way takes the header DPoP-Nonce out of Okta's answers.",
-    "invalid_token": f"Okta does not take the access token, not even a new one. {_SERVICE_APP}",
-    "insufficient_scope": _SCOPE,
-    "temporarily_unavailable": "Okta is overloaded or in maintenance: it is tried again later.",
-}
 _NO_OKTA = "Check okta.org_url, and any proxy on the way to it: this answer is not from Okta's API."
 _REDIRECT = "Set okta.org_url to the org's own address, such as https://example.okta.com."
 
@@ -88,7 +51,8 @@ _BY_STATUS: dict[int, type[OktaError]] = {
 }
 _E_MAIL = re.compile(r"[^\s\"'<>()@]+@[^\s\"'<>()@]+")
 _MISSING = re.compile(r"Resource not found: (.*) \(\w+\)$")
-_CHALLENGE = re.compile(r'\b(error|error_description)="([^"]*)"')
+_CHALLENGE = re.compile(r'\b(error|error_description|scope)="([^"]*)"')
+_SCOPE_NAMES = re.compile(r"[A-Za-z0-9._]{1,64}( [A-Za-z0-9._]{1,64}){0,9}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 
 
@@ -105,7 +69,9 @@ def codes_of(headers: Mapping[str, str], body: bytes) -> tuple[str, ...]:
     return _codes(_object(body), _challenge(headers))
 
 
-def fault(what: str, status: int, headers: Mapping[str, str], body: bytes, *, user_id: str = "") -> OktaError:
+def fault(
+    what: str, status: int, headers: Mapping[str, str], body: bytes, *, user_id: str = "", login: Login = None
+) -> OktaError:
     """The error that an answer without success is.
 
     Args:
@@ -115,6 +81,7 @@ def fault(what: str, status: int, headers: Mapping[str, str], body: bytes, *, us
         body: of the answer; JSON or anything else.
         user_id: whom, or which hook, the request asked for. Only then can a 404 be OktaNotFound, and only if it is
             Okta's own E0000007 and about that one: anything weaker would delete users because of a wrong address.
+        login: how the request was authorized, for the cure.
 
     Returns:
         The error to raise; its message holds no text of a body that is not Okta's.
@@ -129,7 +96,9 @@ def fault(what: str, status: int, headers: Mapping[str, str], body: bytes, *, us
     trace = f" (X-Okta-Request-Id: {request_id})" if request_id else ""
     return kind(
         f"Okta answered {status} to {what}: {said}{trace}.",
-        hint=_hint(status, codes, is_gone=kind is OktaNotFound),
+        hint=_never_okta(status, codes, is_gone=kind is OktaNotFound)
+        or cure(codes, what=what, login=login, scope=_needed_scope(challenge))
+        or (TRY_AGAIN if status >= 500 else ""),
         status=status,
         code=codes[0] if codes else "",
         request_id=request_id,
@@ -162,13 +131,18 @@ def _is_about(summary: str, user_id: str) -> bool:
     return bool(user_id) and (named is None or named[1] == user_id)
 
 
-def _hint(status: int, codes: Sequence[str], *, is_gone: bool) -> str:
+def _never_okta(status: int, codes: Sequence[str], *, is_gone: bool) -> str:
+    """The cure where the answer is not of the API that was asked; "" where it is."""
     if 300 <= status < 400:
         return _REDIRECT
-    if ("E0000007" in codes and not is_gone) or (not codes and status < 500 and status != 429):
-        return _NO_OKTA
-    known = (HINTS[code] for code in codes if code in HINTS)
-    return next(known, "It is tried again later." if status >= 500 else "")
+    is_strange = ("E0000007" in codes and not is_gone) or (not codes and status < 500 and status != 429)
+    return _NO_OKTA if is_strange else ""
+
+
+def _needed_scope(challenge: Mapping[str, str]) -> str:
+    """The scopes that Okta names, if they look like some: what stands there is printed."""
+    named = challenge.get("scope", "")
+    return named if _SCOPE_NAMES.fullmatch(named) else ""
 
 
 def _said(parsed: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -79,14 +78,6 @@ def load_signing_key(
     kid = key_id or jwk.get("kid")
     key = RSAKey.import_key(native) if isinstance(native, RSAPrivateKey) else ECKey.import_key(native)
     return SigningKey(key, chosen, kid if isinstance(kid, str) else None)
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Tell whether other users of this machine may read or change a file."""
-    try:
-        return path.stat().st_mode & 0o077 != 0
-    except OSError:
-        return False
 
 
 def _unfolded(text: str) -> str:

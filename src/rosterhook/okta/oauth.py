@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,8 +18,8 @@ from rosterhook.okta.token_endpoint import AccessToken
 
 #: Seconds before its end that a token is renewed; half of its life, should that be less.
 RENEW_BEFORE = 300.0
-#: Seconds without another try after a renewal that failed, while the old token still lives.
-PAUSE = 30.0
+#: Seconds after a request for a token, whether it failed or its token is refused, until another is worth asking for.
+PAUSE = 5.0
 #: A 401 with one of these has another reason than the token. (E0000015: the org lacks the feature.)
 _NOT_THE_TOKEN = frozenset({"E0000015", "invalid_dpop_proof"})
 
@@ -29,6 +30,7 @@ class Tokens(Protocol):
     """Where access tokens come from."""
 
     proofs: ProofKey | None
+    wait_seconds: float
 
     async def ask(self, scopes: Sequence[str]) -> AccessToken:
         """Ask for a new token; raises OktaError."""
@@ -36,18 +38,30 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A token with its times, in seconds of the clock."""
+    """A token with its times, in seconds of the clock; before `settled_at` a refusal does not end it."""
 
     token: AccessToken
+    settled_at: float
     renew_at: float
     ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why there is no token, which is the answer to all who want one until the pause is over."""
+
+    error: OktaError
+    until: float
 
 
 class OAuthAuth:
     """Authorizes requests with an access token of a service app.
 
-    However many calls need a token at the same moment, one asks for it, and its failure is the failure of all who
-    waited. Nobody waits for a renewal while the old token lives, but the one who asks.
+    However many calls need a token, one asks for it. Its failure is that of all others too, until a pause is over: as
+    long as a 429 says, else PAUSE. Nor does anybody ask for another while the token is younger than PAUSE: if that
+    one is refused, the next would be too. So no crowd of calls is a storm of requests for tokens, whatever Okta says.
+
+    Nobody waits for a renewal while the old token lives, but the one who asks.
 
     Args:
         tokens: where they come from.
@@ -61,8 +75,7 @@ class OAuthAuth:
         self._clock = clock
         self._held: _Held | None = None
         self._one_renewal = asyncio.Lock()
-        self._renewals = 0
-        self._failure: OktaError | None = None
+        self._failure: _Failure | None = None
         self._nonce = ""
 
     async def headers(self, method: str, url: str) -> dict[str, str]:
@@ -78,7 +91,7 @@ class OAuthAuth:
         return headers
 
     def learn(self, sent: Mapping[str, str], status: int, headers: Mapping[str, str], body: bytes) -> bool:
-        """Keep the nonce of the answer, and drop a token that Okta does not take any more."""
+        """Keep the nonce of the answer, and drop a token that Okta does not take any more, unless it is quite new."""
         self._nonce = headers.get("dpop-nonce", "") or self._nonce
         if not 400 <= status < 429:
             return False
@@ -89,39 +102,43 @@ class OAuthAuth:
             return False
         # Of many calls that are refused at once, the later ones must not drop what the first has renewed.
         if self._held is not None and self._held.token.authorization == sent.get("Authorization"):
+            if self._clock() < self._held.settled_at:
+                return False
             self._held = None
         return True
 
     async def _token(self) -> AccessToken:
-        held, now = self._held, self._clock()
-        if held is not None and (now < held.renew_at or (now < held.ends and self._one_renewal.locked())):
+        held = self._living()
+        if held is not None and (self._clock() < held.renew_at or self._one_renewal.locked()):
             return held.token
-        before = self._renewals
         async with self._one_renewal:
-            if self._renewals == before:
-                return await self._renew()
-            if self._held is not None and self._clock() < self._held.ends:
-                return self._held.token
-            if self._failure is not None:
-                raise self._failure.with_traceback(None)
+            held, now = self._living(), self._clock()
+            if held is not None and now < held.renew_at:
+                return held.token
+            if self._failure is not None and now < self._failure.until:
+                # Raised in many tasks, one error would mix up their tracebacks.
+                raise copy(self._failure.error)
             return await self._renew()
 
+    def _living(self) -> _Held | None:
+        return self._held if self._held is not None and self._clock() < self._held.ends else None
+
     async def _renew(self) -> AccessToken:
-        old, asked_at = self._held, self._clock()
+        asked_at = self._clock()
         try:
             token = await self._tokens.ask(self.scopes)
         except OktaError as error:
-            self._renewals += 1
-            self._failure = error
             now = self._clock()
-            if old is None or now >= old.ends:
+            self._failure = _Failure(error, now + max(PAUSE, self._tokens.wait_seconds))
+            # Only now: meanwhile the old token may have ended, or been refused.
+            old = self._living()
+            if old is None:
                 raise
             log.warning("okta.renewal_failed", error=error.message, hint=error.hint, token_lives_s=int(old.ends - now))
-            self._held = replace(old, renew_at=now + PAUSE)
+            self._held = replace(old, renew_at=self._failure.until)
             return old.token
-        self._renewals += 1
-        self._failure = None
         margin = min(RENEW_BEFORE, token.lifetime / 2)
-        self._held = _Held(token, asked_at + token.lifetime - margin, asked_at + token.lifetime)
+        ends = asked_at + token.lifetime
+        self._held = _Held(token, settled_at=self._clock() + PAUSE, renew_at=ends - margin, ends=ends)
         log.debug("okta.token_renewed", scheme=token.scheme, lives_s=int(token.lifetime))
         return token

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
+from rosterhook.okta.cures import SCOPES_PAGE
 from rosterhook.okta.faults import fault
 from rosterhook.okta.wire import Answer, clock_skew
 
@@ -65,7 +66,7 @@ def refusal(what: str, answer: Answer, scopes: Sequence[str], now: float) -> Okt
     Returns:
         OktaRateLimited or OktaUnavailable, which pass; OktaForbidden, for scopes and policies; else OktaUnauthorized.
     """
-    error = fault(what, answer.status, answer.headers, answer.body)
+    error = fault(what, answer.status, answer.headers, answer.body, login="service_app")
     if isinstance(error, OktaRateLimited | OktaUnavailable):
         return error
     kind = OktaForbidden if isinstance(error, OktaForbidden) else OktaUnauthorized
@@ -87,5 +88,5 @@ def _cure(error: OktaError, scopes: Sequence[str], skew: float | None) -> str:
     if any(part in words for part in _OF_TIME):
         return _CLOCK
     if error.code == "invalid_scope" or "scope" in words:
-        return f"Grant the app {' and '.join(scopes)}: Applications > the app > Okta API Scopes."
+        return f"Grant the app {' and '.join(scopes)}: {SCOPES_PAGE}."
     return ""

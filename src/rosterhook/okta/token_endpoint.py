@@ -20,10 +20,13 @@ from rosterhook.errors import (
     OktaUnavailable,
 )
 from rosterhook.okta import wire
+from rosterhook.okta.cures import TRY_AGAIN
 from rosterhook.okta.dpop import ProofKey
 from rosterhook.okta.faults import codes_of
 from rosterhook.okta.keys import SigningKey
+from rosterhook.okta.rates import read_rates
 from rosterhook.okta.refusals import refusal
+from rosterhook.okta.window import LONGEST_WAIT
 from rosterhook.okta.wire import Answer
 
 PATH = "/oauth2/v1/token"
@@ -91,6 +94,8 @@ class TokenEndpoint:
         self._nonce = ""
         #: Makes DPoP proofs; None until Okta has demanded one.
         self.proofs: ProofKey | None = None
+        #: Seconds for which Okta asked not to be asked again, when it refused the last request; 0 for none.
+        self.wait_seconds = 0.0
 
     async def ask(self, scopes: Sequence[str]) -> AccessToken:
         """Ask for a new token.
@@ -101,6 +106,7 @@ class TokenEndpoint:
             OktaRateLimited: too many tokens were asked for.
             OktaUnavailable: no answer, or a broken one.
         """
+        self.wait_seconds = 0.0
         # Nothing else may come out of here: it would be taken for a fault of the user who is being read.
         try:
             return await self._ask(scopes)
@@ -119,6 +125,7 @@ class TokenEndpoint:
                 return self._token(answer, scopes)
             if not self._proves_more(answer, fresh_nonce=fresh_nonce):
                 break
+        self.wait_seconds = _wait_seconds(answer)
         raise refusal(WHAT, answer, scopes, self._now())
 
     async def _post(self, scopes: Sequence[str]) -> Answer:
@@ -186,7 +193,7 @@ class TokenEndpoint:
         if not is_plain or not scheme or (scheme == "DPoP" and self.proofs is None):
             raise OktaUnavailable(
                 f"Okta answered {WHAT} with something that is no access token to use.",
-                hint="It is tried again later. If it stays, check okta.org_url and any proxy on the way to it.",
+                hint=f"{TRY_AGAIN} If it stays, check okta.org_url and any proxy on the way to it.",
                 status=answer.status,
             )
         told = given.get("scope")
@@ -203,3 +210,13 @@ def _scheme(token_type: Any) -> str:
 def _lifetime(seconds: Any) -> float:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     return float(seconds) if is_number and 0 < seconds < float("inf") else USUAL_LIFETIME
+
+
+def _wait_seconds(refused: Answer) -> float:
+    """What a 429 asks for: Reset - Date + 1 s, as Okta's own SDK waits. With limit 0 it is about calls at a time, and
+    its Reset only a hint.
+    """
+    rates = read_rates(refused.headers)
+    if refused.status != 429 or rates.limit == 0 or rates.seconds_left is None:
+        return 0.0
+    return min(rates.seconds_left + 1.0, LONGEST_WAIT)

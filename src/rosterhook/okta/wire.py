@@ -16,7 +16,9 @@ import msgspec
 
 from rosterhook import __version__
 from rosterhook.errors import OktaError, OktaUnavailable
+from rosterhook.okta.cures import TRY_AGAIN
 from rosterhook.okta.faults import request_id_of
+from rosterhook.okta.no_answer import reason
 from rosterhook.okta.rates import read_rates
 
 
@@ -56,15 +58,14 @@ def open_http(
     )
 
 
-def trust_also(ca_file: Path | None) -> ssl.SSLContext:
+def trust_also(ca_file: Path) -> ssl.SSLContext:
     """Whom to trust: the system's authorities, and those in a PEM file.
 
     Raises:
         OSError: the file cannot be read, or holds no certificate. (The configuration has looked at it before.)
     """
     context = httpx2.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+    context.load_verify_locations(cafile=ca_file)
     return context
 
 
@@ -88,7 +89,7 @@ async def asked(
     Raises:
         OktaUnavailable: there was no whole answer.
     """
-    with _no_answer(what, timeout_seconds):
+    with _no_answer(what, url, timeout_seconds):
         async with (
             asyncio.timeout(timeout_seconds),
             http.stream(method, url, headers=dict(headers), content=content) as response,
@@ -127,7 +128,7 @@ def json_of(answer: Answer, what: str) -> Any:
         # The error of the parser may quote the body, which is user data.
         raise OktaUnavailable(
             f"The answer to {what} is {len(answer.body)} bytes and no whole JSON text.",
-            hint="It is tried again later. If it stays, check okta.org_url and any proxy on the way to it.",
+            hint=f"{TRY_AGAIN} If it stays, check okta.org_url and any proxy on the way to it.",
             status=answer.status,
             request_id=request_id_of(answer.headers),
         ) from None
@@ -144,27 +145,15 @@ def clock_skew(answer: Answer, now: float) -> float | None:
 
 
 @contextmanager
-def _no_answer(what: str, timeout_seconds: float) -> Iterator[None]:
+def _no_answer(what: str, url: str, timeout_seconds: float) -> Iterator[None]:
     """Turn every way not to get an answer into OktaUnavailable."""
     try:
         yield
     except (TimeoutError, httpx2.TimeoutException):
-        raise OktaUnavailable(
-            f"Okta did not answer {what} within {timeout_seconds:g} s.", hint="It is tried again later."
-        ) from None
+        raise OktaUnavailable(f"Okta did not answer {what} within {timeout_seconds:g} s.", hint=TRY_AGAIN) from None
     except (httpx2.LocalProtocolError, httpx2.InvalidURL):
         # The text of these quotes headers and addresses: a token may be in it.
         raise OktaError(f"{what} could not be sent: the request itself is wrong.", hint="Report it.") from None
     except httpx2.RequestError as error:
-        raise OktaUnavailable(
-            f"No whole answer to {what}: {type(error).__name__}: {error}.", hint=_network_hint(str(error))
-        ) from error
-
-
-def _network_hint(text: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return (
-            "Nobody vouches for the certificate: if a proxy or a test org has an authority of its own, set"
-            " okta.ca_file to its certificate (PEM)."
-        )
-    return "It is tried again later. If it stays, check okta.org_url, the network and the CA certificates."
+        why, cure = reason(error, httpx2.URL(url).host)
+        raise OktaUnavailable(f"No whole answer to {what}: {why}.", hint=cure) from error

@@ -100,6 +100,9 @@ WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject
   AND event.type IN ('user.lifecycle.deactivate', 'user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed')
 LIMIT 1
 
+-- name: named_by_event
+SELECT 1 FROM event_subject WHERE org = :org AND kind = 'user' AND id = :id LIMIT 1
+
 -- name: prune_events
 DELETE FROM event WHERE seq IN (
   SELECT seq FROM event WHERE received_ms < :before ORDER BY received_ms LIMIT 500)

@@ -15,7 +15,8 @@ from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivere
 from rosterhook.targets import Row
 from rosterhook.targets.sql_check import problems_of
 from rosterhook.targets.sql_engine import Database, execute, in_sync
-from rosterhook.targets.sql_errors import RowFault, TryAgain
+from rosterhook.targets.sql_errors import RowFault, TryAgain, is_forbidden
+from rosterhook.targets.sql_rights import grant, problems_of_making
 from rosterhook.targets.sql_table import Found, Layout, find, has_schema, layout, planned, split_name
 from rosterhook.targets.sql_upsert import Write, rehearse, write
 from rosterhook.targets.sql_values import Unfit, readable
@@ -71,7 +72,7 @@ class SqlTable:
         try:
             await self._rehearse(layout(self._config, found, self._database.dialect))
         except TargetError as error:
-            return Report(problems=[str(error)])
+            return Report(problems=[await self._refusal(error)])
         return Report(facts=[f"table {self._config.table} has every column", *await self._more_facts()])
 
     async def deliver(self, changes: Sequence[Change]) -> list[Outcome]:
@@ -172,8 +173,16 @@ class SqlTable:
             if self._schema and not there:
                 schema = self._database.dialect.identifier_preparer.quote(self._schema)
                 return Report(problems=[f"there is no schema {schema}: run CREATE SCHEMA {schema};"])
-        columns = ", ".join(column.name for column in self._planned().columns)
+        table = self._planned()
+        if problems := await problems_of_making(self._database, table, self._config.key_column):
+            return Report(problems=problems)
+        columns = ", ".join(column.name for column in table.columns)
         return Report(facts=[f"will create table {self._config.table} ({columns})"])
+
+    async def _refusal(self, error: TargetError) -> str:
+        if not is_forbidden(error) or self._database.dialect.name == "sqlite":
+            return str(error)
+        return f"{error.message.rstrip('.')}: run {await grant(self._database, self._planned())}"
 
     async def _rehearse(self, ready: Layout) -> None:
         async with self._database.altering() as connection:

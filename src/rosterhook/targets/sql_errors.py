@@ -6,6 +6,7 @@ and constraints.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from enum import Enum
@@ -23,6 +24,7 @@ class Kind(Enum):
     VALUE = "the database refuses the row"
     AGAIN = "the database undid the transaction in favour of another one"
     DOWN = "the database cannot be reached"
+    ABSENT = "there is no such database"
     LOGIN = "the database refuses the login"
     READ_ONLY = "the database is read-only"
     FULL = "the disk of the database is full"
@@ -37,6 +39,7 @@ class Kind(Enum):
 HINTS = {
     Kind.AGAIN: "It heals by itself; if it goes on, look for another program that locks many rows.",
     Kind.DOWN: "Check that it runs, and that host, port and database in url are right.",
+    Kind.ABSENT: "Create it, or mend its name in url.",
     Kind.LOGIN: "Check user and password in url.",
     Kind.READ_ONLY: "Make it writable: check owner and mode of the file and its folder,"
     " or that url names the primary and not a replica.",
@@ -60,7 +63,7 @@ POSTGRESQL = {
     "23P01": Kind.UNIQUE,
     "25006": Kind.READ_ONLY,
     "28": Kind.LOGIN,
-    "3D": Kind.DOWN,
+    "3D": Kind.ABSENT,
     "3F": Kind.TABLE,
     "38": Kind.VALUE,
     "39": Kind.VALUE,
@@ -81,10 +84,11 @@ MYSQL = {
     **dict.fromkeys((1048, 1136, 1153, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1441), Kind.VALUE),
     **dict.fromkeys((1216, 1217, 1451, 1452, 1644, 1690, 3140, 3819, 3903, 3988, 4025), Kind.VALUE),
     **dict.fromkeys((1020, 1213), Kind.AGAIN),
-    **dict.fromkeys((1040, 1049, 1053, 1203, 1226, 2002, 2003, 2005, 2006, 2013, 2055), Kind.DOWN),
+    **dict.fromkeys((1040, 1053, 1203, 1226, 2002, 2003, 2005, 2006, 2013, 2055), Kind.DOWN),
     **dict.fromkeys((1044, 1045, 1698), Kind.LOGIN),
     **dict.fromkeys((1036, 1290, 1792, 1836), Kind.READ_ONLY),
     **dict.fromkeys((1021, 1114), Kind.FULL),
+    1049: Kind.ABSENT,
     1205: Kind.LOCKED,
     **dict.fromkeys((1142, 1143, 1227, 1370), Kind.FORBIDDEN),
     **dict.fromkeys((1050, 1054, 1060, 1091, 1146), Kind.TABLE),
@@ -116,6 +120,11 @@ _MYSQL_NAMES = (
     re.compile(r"^CONSTRAINT `([^`]*)` failed"),
     re.compile(r"^Check constraint '([^']*)' is violated"),
     re.compile(r"^Cannot .* a foreign key constraint fails .*CONSTRAINT `([^`]*)` FOREIGN KEY"),
+)
+#: The database that is absent, and the command or statement that makes it.
+_ABSENT = (
+    (re.compile(r'^database "([^"]+)" does not exist$'), "createdb {}"),
+    (re.compile(r"^Unknown database '([^']+)'$"), "CREATE DATABASE {};"),
 )
 _SQLITE_TABLE = re.compile(r"^no such|has no column|already|syntax error")
 _SQLITE_NAME = re.compile(r"^[A-Z ]+ constraint failed: ([\w., ]+)$")
@@ -152,7 +161,12 @@ def explain(error: Exception, label: str) -> RowFault | TryAgain | TargetError:
         return RowFault(_subject(cause), unique=kind is Kind.UNIQUE)
     if kind is Kind.AGAIN:
         return TryAgain()
-    return TargetError(f"{label}: {kind.value}{_detail(cause, kind)}.", hint=HINTS[kind])
+    return TargetError(f"{label}: {kind.value}{_detail(cause, kind)}.", hint=_hint(cause, kind))
+
+
+def is_forbidden(error: TargetError) -> bool:
+    """Tell whether the database's user lacks a right."""
+    return error.hint == HINTS[Kind.FORBIDDEN]
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -207,18 +221,26 @@ def _subject(cause: BaseException) -> str:
     return next((match[1] for pattern in _MYSQL_NAMES if (match := pattern.search(text))), "")
 
 
+def _hint(cause: BaseException, kind: Kind) -> str:
+    text = str(cause.args[-1]) if cause.args else ""
+    makes = [command.format(found[1]) for pattern, command in _ABSENT if (found := pattern.search(text))]
+    return f"Create it: {makes[0]}" if kind is Kind.ABSENT and makes else HINTS[kind]
+
+
 def _detail(cause: BaseException, kind: Kind) -> str:
     """Of the driver's message, what cannot hold a value of a user."""
     if isinstance(cause, asyncpg.PostgresError):
-        told = kind in (Kind.DOWN, Kind.LOGIN, Kind.FORBIDDEN, Kind.TABLE)
+        told = kind in (Kind.DOWN, Kind.ABSENT, Kind.LOGIN, Kind.FORBIDDEN, Kind.TABLE)
         return f" ({cause.args[0]})" if told and cause.args else f" (SQLSTATE {getattr(cause, 'sqlstate', '?')})"
     if isinstance(cause, sqlite3.Error):
         return f" ({cause})"
     if isinstance(cause, OSError):
-        return f" ({cause.strerror})" if cause.strerror else ""
+        # By number: asyncio puts words of its own into `strerror`.
+        words = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
+        return f" ({words})" if words else ""
     if not cause.args or not isinstance(cause.args[0], int):
         return f" ({type(cause).__name__})"
-    told = kind in (Kind.DOWN, Kind.LOGIN, Kind.FORBIDDEN, Kind.TABLE, Kind.READ_ONLY)
+    told = kind in (Kind.DOWN, Kind.ABSENT, Kind.LOGIN, Kind.FORBIDDEN, Kind.TABLE, Kind.READ_ONLY)
     return f" ({cause.args[0]}: {cause.args[-1]})" if told else f" (error {cause.args[0]})"
 
 

@@ -190,11 +190,13 @@ def _insert_absent(connection: AsyncConnection, layout: Layout, one: Write) -> s
 
 
 def rehearse(layout: Layout) -> list[sa.Executable]:
-    """Statements that touch no row, and fail where one that does would: read-only, or no right to write."""
+    """Statements that touch no row, and fail where one that does would: read-only, or no right to write a column."""
     never = sa.false()
-    nothing = sa.select(layout.key).where(never)
+    written = {layout.key.name, *(field.column for field in layout.fields)}
+    written |= {layout.version.name} if layout.version is not None else set()
+    columns = [layout.table.c[name] for name in sorted(written)]
     return [
-        sa.insert(layout.table).from_select([layout.key.name], nothing),
-        sa.update(layout.table).where(never).values({layout.key.name: layout.key}),
+        sa.insert(layout.table).from_select([column.name for column in columns], sa.select(*columns).where(never)),
+        sa.update(layout.table).where(never).values({column.name: column for column in columns}),
         sa.delete(layout.table).where(never),
     ]
