@@ -195,6 +195,10 @@ async def test_newcomer_gets_to_a_row_in_postgresql(tmp_path: Path, postgres_url
                 assert (await rows(postgres_url))[user_id] == ("first@example.com", "ACTIVE")
                 stood = newcomer.run("hook", "status")
                 assert stood.returncode == 0, stood.stdout
+                assert "Its address answers with the secret in force." in stood.stdout
+            down = newcomer.run("check")
+            assert down.returncode == 1
+            assert "✗ public address  The proxy answers 502" in down.stdout
 
 
 async def test_no_event_is_lost_while_the_secret_is_rotated(tmp_path: Path, postgres_url: str) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cyclopts import App, Parameter
 
 from rosterhook.cli import EXIT_FAILED
-from rosterhook.cli.common import AsJson, ConfigPath, DryRun, load, out, plain, print_json
+from rosterhook.cli.common import AsJson, ConfigPath, DryRun, hanging, load, out, plain, print_json
 from rosterhook.cli.hook_job import Job, answering, say
 from rosterhook.config import Config
 from rosterhook.hook import doctor, rotation
@@ -129,35 +129,35 @@ async def _status(path: Path | None, json: bool) -> int:
     async with opened_side(config, READ_EVENT_HOOKS) as side:
         found = await doctor.look(side)
         arrived = iso(await side.prover.last(str(found.hook["id"]))) if found.hook else None
-        address = await side.diagnosis()
+        address = await side.diagnosis() if found.hook is not None else None
     notes = _notes(config, side, found)
     if json:
         differences = [asdict(each) for each in found.differences]
         hook = found.hook and {key: found.hook.get(key) for key in ("id", "name", "status", "verificationStatus")}
-        told = {"hook": hook, "differences": differences, "address": asdict(address), "notes": notes}
+        told = {"hook": hook, "differences": differences, "address": address and asdict(address), "notes": notes}
         print_json({**told, "last_arrival": arrived, "error": None})
     else:
         _show(found, address, notes, arrived)
     grave = [each for each in found.differences if not each.is_harmless]
-    is_wrong = found.hook is None or grave or (address.is_reached and not address.is_good)
+    is_wrong = found.hook is None or grave or (address is not None and address.is_reached and not address.is_good)
     return EXIT_FAILED if is_wrong else 0
 
 
-def _show(found: doctor.Findings, address: Diagnosis, notes: list[str], arrived: str | None) -> None:
+def _show(found: doctor.Findings, address: Diagnosis | None, notes: list[str], arrived: str | None) -> None:
     if found.hook is None:
         words = namesake_in_words(found.namesake) if found.namesake else {}
         say("✗", "red", words.get("message", "Okta has no event hook for this service."))
-        out.print(plain(f"  {words.get('hint', 'Make it: rosterhook hook create')}"), soft_wrap=True)
+        out.print(hanging(plain(f"  {words.get('hint', 'Make it: rosterhook hook create')}")), soft_wrap=True)
         return
     say("·" if found.differences else "✓", "green", f"Okta has the hook {describe(found.hook)}.")
     for each in found.differences:
         say(*(("!", "yellow") if each.is_harmless else ("✗", "red")), each.words)
-        out.print(plain(f"  {each.consequence}"), soft_wrap=True)
+        out.print(hanging(plain(f"  {each.consequence}")), soft_wrap=True)
     if found.differences:
         out.print("  Mend it: rosterhook hook repair")
-    if address.is_good:
+    if address is not None and address.is_good:
         say("✓", "green", "Its address answers with the secret in force. Which one Okta sends it never shows.")
-    else:
+    elif address is not None:
         say(*(("✗", "red") if address.is_reached else ("!", "yellow")), address.words)
     last = f"The last delivery of it came at {arrived}." if arrived else "No delivery of it is in the inbox."
     say(*(("✓", "green") if arrived else ("·", "yellow")), last)

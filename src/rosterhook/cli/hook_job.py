@@ -13,7 +13,7 @@ from typing import Any
 from rich.text import Text
 
 from rosterhook.cli import EXIT_CONFIG, EXIT_FAILED
-from rosterhook.cli.common import load, out, plain, print_json
+from rosterhook.cli.common import hanging, load, out, plain, print_json
 from rosterhook.config import public_url
 from rosterhook.data_dir import only_one
 from rosterhook.errors import ConfigError, RosterhookError
@@ -143,7 +143,7 @@ class Job:
 
 def say(mark: str, colour: str, words: str) -> None:
     """One line with its mark."""
-    out.print(Text.assemble((mark, colour), " ", plain(words)), soft_wrap=True)
+    out.print(hanging(Text.assemble((mark, colour), " ", plain(words))), soft_wrap=True)
 
 
 def _tell_arrival(arrived: bool | None) -> None:

@@ -14,6 +14,7 @@ from rosterhook.config import Config, OktaConfig, SqlTarget
 from rosterhook.data_dir import refuse_demo
 from rosterhook.errors import OktaForbidden, OktaUnavailable, RosterhookError
 from rosterhook.hook.compare import describe
+from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook.doctor import look
 from rosterhook.hook.okta_side import namesake_in_words
 from rosterhook.hook.opened import opened_side
@@ -42,7 +43,8 @@ class Point:
     """One thing that was checked.
 
     Attributes:
-        name: what it is about: "config", "hook", "data_dir", "okta", "clock", "hook in okta" or "target <name>".
+        name: what it is about: "config", "hook", "data_dir", "okta", "clock", "public address", "hook in okta" or
+            "target <name>".
         message: what was found. Holds no secret.
         cure: what to do; "" when nothing is to be done.
     """
@@ -98,6 +100,7 @@ async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
             return
         async with opened_side(config, READ_EVENT_HOOKS) as side:
             found = await look(side)
+            address = await side.diagnosis() if found.hook is not None else None
     except OktaForbidden as error:
         cure = "Users are synced without it. To have the hook compared and set up: " + error.hint
         yield Point(name, "warning", error.message, cure)
@@ -105,14 +108,26 @@ async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
     except RosterhookError as error:
         yield problem(name, error)
         return
+    if address is not None:
+        yield address_point(address)
     if found.differences:
-        yield Point(name, "problem", " ".join(map(str, found.differences)), "Run `rosterhook hook repair`.")
+        state: State = "warning" if all(each.is_harmless for each in found.differences) else "problem"
+        yield Point(name, state, " ".join(map(str, found.differences)), "Run `rosterhook hook repair`.")
     elif found.hook is not None:
-        yield Point(name, "ok", f"{describe(found.hook)}, is active, verified and as configured")
+        # As far as Okta shows it: never the secret.
+        yield Point(name, "ok", f"{describe(found.hook)}, is active, verified, and has all that is needed")
     elif found.namesake is not None:
         yield problem(name, RosterhookError(**namesake_in_words(found.namesake)))
     else:
         yield Point(name, "problem", "Okta has no event hook for this service.", "Run `rosterhook hook create`.")
+
+
+def address_point(address: Diagnosis) -> Point:
+    """Tell what the public address answers from here. Where nothing answers, Okta may reach it all the same."""
+    name = "public address"
+    if address.is_good:
+        return Point(name, "ok", "answers with the secret that is in force")
+    return Point(name, "problem" if address.is_reached else "warning", address.words)
 
 
 def hook_point(config: Config) -> Point:
