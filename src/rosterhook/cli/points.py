@@ -112,7 +112,9 @@ async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
         yield address_point(address)
     if found.differences:
         state: State = "warning" if all(each.is_harmless for each in found.differences) else "problem"
-        yield Point(name, state, " ".join(map(str, found.differences)), "Run `rosterhook hook repair`.")
+        words = " ".join(each.words for each in found.differences)
+        cure = "Run `rosterhook hook repair`; `rosterhook hook status` says what happens because of each."
+        yield Point(name, state, words, cure)
     elif found.hook is not None:
         # As far as Okta shows it: never the secret.
         yield Point(name, "ok", f"{describe(found.hook)}, is active, verified, and has all that is needed")

@@ -68,9 +68,6 @@ class Difference:
     consequence: str
     is_harmless: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.words} {self.consequence}"
-
 
 def find_ours(hooks: Sequence[Hook], hook_id: str | None, url: str | None) -> Hook | None:
     """The hook of this service: the one whose id is remembered, else one that calls its address.

@@ -16,6 +16,13 @@ from rosterhook.hook_secrets import HookRecord, digest_of, in_force, read_record
 from rosterhook.okta.events import NEEDED
 
 
+#: What may hinder Okta where the address answers well from here.
+_NOT_SEEN_FROM_HERE = (
+    " So Okta sends another secret (`rosterhook hook repair` sets ours), or it does not reach the address: open it to"
+    " the internet."
+)
+
+
 class HooksApi(Protocol):
     """Okta's event hooks API, as `okta.event_hooks.EventHooks` calls it. Every call may raise OktaError."""
 
@@ -222,7 +229,7 @@ class OktaSide:
                 raise
             wanted = self.wanted(secret=secret)
             found = await self._diagnose(wanted.url, wanted.header, wanted.secret)
-            raise _unverified(wanted, error, found.words) from None
+            raise _unverified(wanted, error, found.words + (_NOT_SEEN_FROM_HERE if found.is_good else "")) from None
 
     async def verify_or_replace(self, hook: Hook, wanted: Wanted) -> None:
         """Have Okta verify our hook. If it cannot though the address is good, it sends another secret: give it ours.
