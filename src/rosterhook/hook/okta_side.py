@@ -15,7 +15,6 @@ from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook_secrets import HookRecord, digest_of, in_force, read_record, write_record
 from rosterhook.okta.events import NEEDED
 
-
 #: What may hinder Okta where the address answers well from here.
 _NOT_SEEN_FROM_HERE = (
     " So Okta sends another secret (`rosterhook hook repair` sets ours), or it does not reach the address: open it to"
