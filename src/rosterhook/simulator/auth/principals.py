@@ -25,7 +25,13 @@ _RESOURCES = (
 SCOPES = frozenset(f"okta.{resource}.{right}" for resource in _RESOURCES for right in ("read", "manage"))
 
 #: What this project's service needs.
-DEFAULT_SCOPES = ("okta.users.read", "okta.groups.read", "okta.logs.read", "okta.eventHooks.manage")
+DEFAULT_SCOPES = (
+    "okta.users.read",
+    "okta.groups.read",
+    "okta.logs.read",
+    "okta.eventHooks.read",
+    "okta.eventHooks.manage",
+)
 DEFAULT_CLIENT_ID = "0oasimulatedapp00001"
 
 
