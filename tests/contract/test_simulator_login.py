@@ -11,9 +11,9 @@ import httpx2
 import pytest
 import yaml
 from joserfc.jwk import RSAKey
-from oauth_caller import CLIENT, Caller, app, settings
 from openapi import DESCRIPTION, Description
 
+from oauth_caller import CLIENT, Caller, app, settings
 from rosterhook.simulator import in_process, running
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "samples"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 import pytest
-from oauth_caller import APP_KEY
 
+from oauth_caller import APP_KEY
 from rosterhook.simulator.auth.options import add_options, pop_apps
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from oauth_caller import NOW, Caller, settings
 
+from oauth_caller import NOW, Caller, settings
 from rosterhook.simulator import Settings, in_process
 from rosterhook.simulator.limits import RateLimits
 
