@@ -7,6 +7,7 @@ A rotation cannot write a variable of the environment or a secret that Docker mo
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,7 @@ class HookRecord:
         rotation: the one under way.
         retired: by the SHA-256 of each.
         sent: SHA-256 of the secret that Okta was last given; None when nobody knows.
+        sent_ms: when, in milliseconds since 1970.
     """
 
     hook_id: str | None = None
@@ -76,6 +78,7 @@ class HookRecord:
     rotation: Rotation | None = None
     retired: dict[str, Retired] = field(default_factory=dict)
     sent: str | None = None
+    sent_ms: int = 0
 
     def own_secrets(self) -> tuple[str, ...]:
         """Those that rotations made, the one in force first."""
@@ -138,8 +141,14 @@ def accepted(hook: HookConfig, record: HookRecord, now: float) -> tuple[bytes, .
 
 
 def retire(record: HookRecord, secrets: Iterable[str], now: float, seconds: float = GRACE_SECONDS) -> HookRecord:
-    """The record with these secrets on their way out; those whose time is over are known by their digest alone."""
-    retired = {digest: each if each.until > now else Retired(each.until) for digest, each in record.retired.items()}
+    """The record with these secrets on their way out; those whose time is over are known by their digest alone.
+
+    Args:
+        seconds: how long they are still taken; 0 ends the time of earlier ones, too: others may know one of them.
+    """
+    last = now if seconds <= 0 else math.inf
+    before = {digest: replace(each, until=min(each.until, last)) for digest, each in record.retired.items()}
+    retired = {digest: each if each.until > now else Retired(each.until) for digest, each in before.items()}
     own = record.own_secrets()
     for secret in secrets:
         retired[digest_of(secret)] = Retired(now + seconds, secret if secret in own else None)

@@ -129,8 +129,8 @@ def _target(db: apsw.Connection, name: str, error: str) -> dict[str, Any]:
 
 
 def _hook(refused: dict[str, Any], now: int) -> dict[str, Any]:
-    last_ms = refused.get("last_ms")
-    return {"refused": refused.get("count", 0), "refused_seconds_ago": None if last_ms is None else _age(last_ms, now)}
+    count = refused.get("count", 0)
+    return {"refused": count, "refused_seconds_ago": _age(refused["last_ms"], now) if count else None}
 
 
 def _okta(noted: dict[str, Any], now: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,7 @@ from rosterhook.api import Api
 from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.errors import ConfigError
-from rosterhook.hook_secrets import HookSecrets, read_record
+from rosterhook.hook_secrets import HookSecrets, accepted, read_record
 from rosterhook.http_server import address_of, inherited, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
@@ -45,9 +46,11 @@ def require_secret(config: Config) -> None:
     if config.server.open:
         return
     refuse_demo(config.data_dir)
-    if not config.hook.accepted() and not read_record(config.data_dir).own_secrets():
+    if not accepted(config.hook, read_record(config.data_dir), time.time()):
         raise ConfigError(
-            "hook.secret is not set: anybody could send events.",
+            "There is no secret for the hook that is still in force: anybody could send events."
+            if config.hook.accepted()
+            else "hook.secret is not set: anybody could send events.",
             hint="Run `rosterhook init`, or put a long random value into hook.secret (or a file named by"
             " hook.secret_file); `rosterhook hook create` then sets it in Okta.",
         )
@@ -68,7 +71,7 @@ class Web:
         guarded: ASGIApp = AdminGuard(api.app, token)
         self._secrets = None if config.server.open else HookSecrets(config.hook, config.data_dir)
         self._receiver = Receiver(config.hook, self._secrets, inbox, guarded)
-        self._noted = self._receiver.refused
+        self._noted: tuple[int, int] | None = None
         self.app: ASGIApp = self._receiver
 
     async def keep_watch(self) -> bool:
@@ -79,9 +82,9 @@ class Web:
             self._secrets.refresh()
         refused = self._receiver.refused
         if refused != self._noted:
-            count, last_ms = self._noted = refused
-            told = {"count": count, "last_ms": last_ms}
+            told = {"count": refused[0], "last_ms": refused[1]}
             await self._state.write(lambda db: leave_note(db, REFUSED, told, now_ms()))
+            self._noted = refused
         return False
 
     async def prune(self) -> bool:

@@ -12,6 +12,7 @@ from rosterhook import directory, web
 from rosterhook.config import Config
 from rosterhook.dispatcher import Dispatcher
 from rosterhook.errors import ConfigError, StoreError
+from rosterhook.hook_secrets import HookRecord, Retired, digest_of, write_record
 from rosterhook.store.database import Database
 from rosterhook.store.queries import run
 from rosterhook.targets.registry import build_target
@@ -232,3 +233,15 @@ async def test_refused_calls_of_okta_are_in_the_status(tmp_path: Path) -> None:
         status = (await client.get("/api/status")).json()
     assert status["hook"]["refused"] == 1
     assert status["hook"]["refused_seconds_ago"] >= 0
+
+
+async def test_running_web_process_lets_a_retired_secret_go(tmp_path: Path) -> None:
+    """When its time is over, a secret is refused without a restart."""
+    config = configure(tmp_path)
+    secret = config.hook.accepted()[0].decode()
+    async with web.opened(config) as opened, asking(opened.app) as client:
+        sent = {"Authorization": secret}
+        assert (await client.post(config.hook.path, content=b"{}", headers=sent)).status_code == 200
+        write_record(config.data_dir, HookRecord(secret="rotated", retired={digest_of(secret): Retired(0.0)}))
+        await opened.keep_watch()
+        assert (await client.post(config.hook.path, content=b"{}", headers=sent)).status_code == 401

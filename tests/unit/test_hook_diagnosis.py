@@ -63,7 +63,8 @@ def http(status: str, body: bytes = b"", header: str = "") -> bytes:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (http("401 Unauthorized"), "does not know this secret"),
+        (http("401 Unauthorized"), "does not know the secret that came"),
+        (http("400 Bad Request"), "takes out the header X-Okta-Verification-Challenge"),
         (http("404 Not Found"), "its path is hook.path"),
         (http("405 Method Not Allowed"), "its path is hook.path"),
         (http("301 Moved", header="Location: https://x/\r\n"), "redirects, and Okta does not follow"),
@@ -72,7 +73,7 @@ def http(status: str, body: bytes = b"", header: str = "") -> bytes:
         (http("200 OK", b'{"verification": "of another"}'), "something else than rosterhook"),
         (b"garbage\r\n\r\n", "Nothing answers"),
     ],
-    ids=["401", "404", "405", "301", "502", "welcome page", "other challenge", "garbage"],
+    ids=["401", "400", "404", "405", "301", "502", "welcome page", "other challenge", "garbage"],
 )
 async def test_wrong_answer_is_named_with_its_cure(answer: bytes, words: str) -> None:
     """Each way to answer wrongly has a sentence of its own that says what to look at."""
@@ -99,6 +100,14 @@ async def test_silence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "does not answer within" in said.words
 
 
+async def test_answer_without_an_end_is_not_read_to_it() -> None:
+    """Something that streams for ever must not hang the command."""
+    endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 5_000_000
+    with answering(endless) as port:
+        said = await diagnose(f"http://127.0.0.1:{port}/", "Authorization", "s3cret", None)
+    assert "something else than rosterhook" in said.words
+
+
 async def test_right_answer_is_named() -> None:
     """Where all is well from here, the fault lies between Okta and here."""
     answer = b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"verification": "CHALLENGE"}'
@@ -110,7 +119,10 @@ async def test_right_answer_is_named() -> None:
 
 async def test_unknown_name_is_named() -> None:
     """A host name that no DNS knows (RFC 2606)."""
-    assert "is not known here" in (await diagnose("https://hooks.invalid/x", "Authorization", "s3cret", None)).words
+    assert (
+        "does not exist: check the DNS entry"
+        in (await diagnose("https://hooks.invalid/x", "Authorization", "s3cret", None)).words
+    )
 
 
 async def test_certificate_of_nobody_is_named(tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ async def test_certificate_of_nobody_is_named(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{port}/okta/events"
         untrusted = await diagnose(url, "Authorization", "s3cret", None)
         trusted = await diagnose(url, "Authorization", "s3cret", ca_file)
-    assert "Okta takes only one of a public authority" in untrusted.words
+    assert "Okta takes only the certificate of a public authority" in untrusted.words
     assert "its path is hook.path" in trusted.words
 
 

@@ -12,6 +12,7 @@ from hook_bench import CANARY, SECRET, URL, Bench, opened_bench, take
 from rosterhook.config import HookConfig
 from rosterhook.errors import RosterhookError
 from rosterhook.hook import arrival, okta_side
+from rosterhook.hook import rotation as rotation_module
 from rosterhook.hook.rotation import Haste, plan_abandon, plan_rotation
 from rosterhook.hook_secrets import HookSecrets, read_record, write_record
 from rosterhook.simulator.hooks import MOST_HOOKS
@@ -170,6 +171,46 @@ async def test_known_secret_can_be_refused_at_once(bench: Bench) -> None:
     """A secret that others know is not taken for a day more."""
     await take(await plan_rotation(bench.side(), haste=Haste(0.0, 0.0)))
     assert bench.secrets_taken() == bench.secrets_sent()
+
+
+async def test_leaked_secret_of_an_earlier_rotation_is_refused_at_once_too(bench: Bench) -> None:
+    """That the old secret leaked is learnt after a rotation: the next one ends its day of grace."""
+    await bench.rotate()
+    await take(await plan_rotation(bench.side(), haste=Haste(0.0, 0.0)))
+    assert bench.secrets_taken() == bench.secrets_sent()
+
+
+async def test_first_hook_lives_on_for_the_drain(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the proof and its end the first hook has time to send what it has taken up."""
+    waited: list[tuple[float, int]] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append((seconds, len(bench.secrets_sent())))
+
+    monkeypatch.setattr(rotation_module, "pause", wait)
+    await take(await plan_rotation(bench.side()))
+    assert waited == [(60.0, 2)]
+
+
+async def test_abandoned_secret_is_taken_for_its_time(bench: Bench) -> None:
+    """The second hook may have sent it: deliveries of its that are late are let in."""
+    await take((await plan_rotation(bench.side()))[:3])
+    sent = bench.secrets_sent()
+    await take(await plan_abandon(bench.side()))
+    assert sent <= bench.secrets_taken()
+
+
+async def test_replacement_whose_hook_is_gone_can_be_abandoned(bench: Bench) -> None:
+    """Somebody deleted the only hook meanwhile: the way out ends in `hook create`, and not in a circle."""
+    await take((await plan_rotation(bench.side(), in_place=True))[:1])
+    (hook,) = bench.simulator.hooks
+    bench.simulator.hooks.deactivate(hook.id)
+    bench.simulator.hooks.delete(hook.id)
+    with pytest.raises(RosterhookError, match="gone from Okta") as raised:
+        await take(await plan_rotation(bench.side()))
+    assert "--abandon" in raised.value.hint
+    await take(await plan_abandon(bench.side()))
+    await bench.create()
 
 
 async def test_secrets_of_other_hooks_are_left_alone(bench: Bench) -> None:

@@ -133,11 +133,16 @@ class Canary:
         Raises:
             OktaError: the user may not be changed.
         """
-        value = None if self._is_set else MARK
+        was_set = self._is_set
         # Before the answer: whatever becomes of it, Okta may have taken the value.
         self._is_set = True
-        await self._users.update_profile(self._user_id, {self._name: value})
-        self._is_set = value is not None
+        try:
+            await self._users.update_profile(self._user_id, {self._name: None if was_set else MARK})
+        except OktaError as error:
+            if 400 <= error.status < 500:
+                self._is_set = was_set  # Okta has refused, and so not taken it
+            raise
+        self._is_set = not was_set
 
     async def restore(self) -> str:
         """Take the value away, if it is there; says what is left to do by hand, or ""."""

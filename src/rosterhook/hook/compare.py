@@ -57,7 +57,7 @@ class Difference:
     """One thing that Okta has otherwise.
 
     Attributes:
-        what: status, verification, url, header, events, filter or secret.
+        what: status, verification, url, header, events, filter, secret or refused.
         words: how it is, and how it should be.
         consequence: what happens because of it.
         is_harmless: no change is lost because of it.

@@ -16,6 +16,7 @@ from rosterhook.hook.compare import (
     MOST_HOOKS,
     Difference,
     Hook,
+    Wanted,
     describe,
     differences,
     find_namesake,
@@ -62,10 +63,11 @@ async def plan_create(side: OktaSide) -> list[Step]:
     Raises:
         RosterhookError: a hook is there that is otherwise, or Okta would refuse one more.
     """
+    _refuse_rotating(side)
     wanted, hooks = side.wanted(), await side.api.list()
     hook = side.ours(hooks)
     if hook is not None:
-        _refuse_different(hook, differences(hook, wanted))
+        _refuse_different(hook, wanted)
         return [Step(f"Have Okta verify the hook {describe(hook)}", _verified(side, hook)), *_proving(side, hook)]
     namesake = find_namesake(hooks, wanted.name, None)
     if namesake is not None:
@@ -107,15 +109,11 @@ async def plan_repair(side: OktaSide, *, adopt: str | None = None) -> list[Step]
     Args:
         adopt: id of a hook that is ours though nothing here knows it.
     """
-    if side.record.rotation is not None:
-        raise RosterhookError(
-            "A rotation of the secret was begun and not ended.",
-            hint="Run `rosterhook hook rotate` to end it, or `rosterhook hook rotate --abandon`.",
-        )
+    _refuse_rotating(side)
     wanted, hooks = side.wanted(), await side.api.list()
     hook = side.needed(hooks) if adopt is None else _hook_of(hooks, adopt)
     found = [*differences(hook, wanted), *await _secret(side, hook)]
-    wrong = [each.what for each in found if each.what not in ("status", "verification")]
+    wrong = [each.what for each in found if each.what not in ("status", "verification", "refused")]
     if any(not each.is_harmless for each in found):
         side.notes.append(
             f"What changed in Okta since {hook.get('lastUpdated')} may be missing here: `rosterhook replay` with the"
@@ -162,23 +160,35 @@ def refuse_full(hooks: Sequence[Hook], hint: str) -> None:
 
 async def _secret(side: OktaSide, hook: Hook) -> list[Difference]:
     """What is known of the secret, though Okta never shows it."""
-    arrived_ms = await side.prover.last(str(hook["id"])) or 0
-    refused = await side.prover.refused_since(arrived_ms)
-    if refused:
-        words = f"Okta sends another secret than this service has: {refused} of its calls were refused."
-        return [Difference("secret", words, "Okta never repeats what was refused: it is lost.")]
     if side.record.rotation is None and side.sends_another_secret():
         words = "Okta was last given another secret than the one that is set here now."
         return [Difference("secret", words, "When that one is not valid any more, each delivery is refused and lost.")]
+    arrived_ms = await side.prover.last(str(hook["id"])) or 0
+    refused = await side.prover.refused_since(max(arrived_ms, side.record.sent_ms))
+    if refused:
+        # Anybody can call himself Okta: a suspicion, of which a verification tells more.
+        words = f"Okta seems to send another secret than this service has: {refused} of its calls were refused."
+        return [Difference("refused", words, "Okta never repeats what was refused: it is lost.")]
     return []
 
 
-def _refuse_different(hook: Hook, found: list[Difference]) -> None:
-    others = [each.words for each in found if each.what != "verification" and not each.is_harmless]
-    if others:
+def _refuse_rotating(side: OktaSide) -> None:
+    if side.record.rotation is not None:
         raise RosterhookError(
-            f"Okta already has the hook {describe(hook)}. {' '.join(others)}", hint="Run `rosterhook hook repair`."
+            "A rotation of the secret was begun and not ended.",
+            hint="Run `rosterhook hook rotate` to end it, or `rosterhook hook rotate --abandon`.",
         )
+
+
+def _refuse_different(hook: Hook, wanted: Wanted) -> None:
+    others = [each for each in differences(hook, wanted) if each.what != "verification" and not each.is_harmless]
+    if not others:
+        return
+    moves = any(each.what == "url" for each in others)
+    raise RosterhookError(
+        f"Okta already has the hook {describe(hook)}. {' '.join(each.words for each in others)}",
+        hint=f"{f'Set hook.url to {wanted.url}, then run' if moves else 'Run'} `rosterhook hook repair`.",
+    )
 
 
 def _hook_of(hooks: Sequence[Hook], hook_id: str) -> Hook:

@@ -13,6 +13,7 @@ from rosterhook.errors import ConfigError, OktaError, OktaNotFound, RosterhookEr
 from rosterhook.hook.compare import Hook, Wanted, describe, find_namesake, find_ours
 from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook_secrets import HookRecord, digest_of, in_force, read_record, write_record
+from rosterhook.model import now_ms
 from rosterhook.okta.events import NEEDED
 
 #: What may hinder Okta where the address answers well from here.
@@ -153,8 +154,8 @@ class OktaSide:
         value = secret or in_force(self.config, self.record)
         if value is None:
             raise ConfigError(
-                "hook.secret is not set: anybody could send events.",
-                hint="Run `rosterhook init`, or put a long random value into hook.secret.",
+                "There is no secret for the hook that is still in force.",
+                hint="Put a long random value into hook.secret, or run `rosterhook init`.",
             )
         return Wanted(name or self.config.name, self._url, self.config.header, NEEDED, value)
 
@@ -186,7 +187,7 @@ class OktaSide:
     def remember(self, hook_id: str, wanted: Wanted) -> None:
         """This hook is ours, and Okta has been given all of it."""
         sent = digest_of(wanted.secret)
-        self.save(replace(self.record, hook_id=hook_id, url=wanted.url, sent=sent))
+        self.save(replace(self.record, hook_id=hook_id, url=wanted.url, sent=sent, sent_ms=now_ms()))
 
     def sends_another_secret(self) -> bool:
         """Whether Okta was last given a secret that is not the one in force. It cannot be asked."""
@@ -231,21 +232,27 @@ class OktaSide:
             raise _unverified(wanted, error, found.words + (_NOT_SEEN_FROM_HERE if found.is_good else "")) from None
 
     async def verify_or_replace(self, hook: Hook, wanted: Wanted) -> None:
-        """Have Okta verify our hook. If it cannot though the address is good, it sends another secret: give it ours.
+        """Have Okta verify our hook, and give it our secret unless it is known to have it already.
 
-        Where the address does not answer, the hook is left alone: replaced, it would stay unverified.
+        A verification only proves that Okta sends a secret which is taken here: it may be one that runs out. Where the
+        address does not answer, the hook is left alone: replaced, it would stay unverified.
         """
+        hook_id = str(hook["id"])
         try:
-            await self.api.verify(str(hook["id"]))
+            await self.api.verify(hook_id)
         except OktaError as error:
             if error.status != 400:
                 raise
             found = await self._diagnose(wanted.url, wanted.header, wanted.secret)
             if not found.is_good:
                 raise _unverified(wanted, error, found.words) from None
-            await self.put(hook, wanted)
-            await self.verify(str(hook["id"]))
-        self.remember(str(hook["id"]), wanted)
+        else:
+            if self.record.sent == digest_of(wanted.secret):
+                self.remember(hook_id, wanted)
+                return
+        await self.put(hook, wanted)
+        self.remember(hook_id, wanted)
+        await self.verify(hook_id)
 
     async def remove(self, hook_id: str) -> None:
         """Deactivate and delete a hook; one that is gone already is fine."""
@@ -277,7 +284,7 @@ def _unverified(wanted: Wanted, error: OktaError, why: str) -> OktaError:
     trace = f" (Okta: {error.code}, request {error.request_id})" if error.request_id else f" (Okta: {error.code})"
     return OktaError(
         f"Okta could not verify {wanted.url}{trace}. {why}",
-        hint="The hook stays in Okta. When that is mended: rosterhook hook verify",
+        hint="The hook stays in Okta. When that is mended, run this command again.",
         status=error.status,
         code=error.code,
         request_id=error.request_id,

@@ -35,7 +35,8 @@ async def opened_side(
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connected(config.okta, scopes))
         arrivals = None
-        if (config.data_dir / "state.db").exists():
+        # Both, or one would be made: not every command may write.
+        if all((config.data_dir / name).exists() for name in ("inbox.db", "state.db")):
             stores = await stack.enter_async_context(opened_stores(config.data_dir))
             arrivals = Arrivals(stores)
         proof = Proof(arrivals, Canary(client, canary) if canary else None, wait_seconds)

@@ -6,9 +6,9 @@ change to the verification Okta sends nothing, and never makes up for it. (Okta'
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
+from asyncio import sleep as pause
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +76,7 @@ async def plan_abandon(side: OktaSide) -> list[Step]:
     if side.record.rotation is None:
         raise RosterhookError("There is no rotation to abandon.")
     steps = _Steps(side, await side.api.list(), side.record.hook_id or "", Haste())
-    if not steps.has_first:
+    if not steps.has_first and not side.record.rotation.in_place:
         raise RosterhookError(
             "The hook with the old secret is gone from Okta: there is no way back.",
             hint="Run `rosterhook hook rotate` to end the rotation.",
@@ -112,8 +112,9 @@ class _Steps:
     def __init__(self, side: OktaSide, hooks: list[dict[str, Any]], first_id: str, haste: Haste) -> None:
         self._side = side
         self._first_id = first_id
-        self._first = next((hook for hook in hooks if hook.get("id") == first_id), None)
         self._second = self._find_second(hooks)
+        second_id = self._second and self._second.get("id")
+        self._first = next((hook for hook in hooks if hook.get("id") == first_id != second_id), None)
         self._haste = haste
 
     @property
@@ -139,7 +140,7 @@ class _Steps:
         return [
             *([] if replaced else [Step("Replace the secret of the hook in Okta", self._replace)]),
             Step("Have Okta verify the hook", self._verify),
-            Step(f"{self._side.prover.description}, with the new secret", self._prove),
+            Step(self._side.prover.description, self._prove),
         ]
 
     def beside(self) -> list[Step]:
@@ -174,7 +175,8 @@ class _Steps:
     def back(self) -> list[Step]:
         """Okta sends the old secret alone again."""
         if self._rotation().in_place:
-            return [Step("Give the hook its old secret again, and have Okta verify it", self._restore)]
+            words = "Give the hook its old secret again, and have Okta verify it"
+            return [] if self._first is None else [Step(words, self._restore)]
         if self._second is not None:
             return [Step(f"Deactivate and delete the second hook {describe(self._second)}", self._remove_second)]
         return []
@@ -191,7 +193,8 @@ class _Steps:
 
     async def _replace(self) -> None:
         if self._first is None:
-            raise RosterhookError("The hook is gone from Okta.", hint="Run `rosterhook hook rotate --abandon`.")
+            hint = "Run `rosterhook hook rotate --abandon`, then `rosterhook hook create`."
+            raise RosterhookError("The hook is gone from Okta.", hint=hint)
         await self._side.put(self._first, self._wanted())
         # A replacement is a gap, and shall not be made twice.
         self._side.save(replace(self._side.record, rotation=replace(self._rotation(), replaced=True)))
@@ -215,10 +218,10 @@ class _Steps:
         )
 
     async def _drain(self) -> None:
-        await asyncio.sleep(self._haste.drain_seconds)
+        await pause(self._haste.drain_seconds)
 
     async def _remove_first(self) -> None:
-        if self._first_id:
+        if self._first is not None:
             await self._side.remove(self._first_id)
 
     async def _remove_second(self) -> None:
