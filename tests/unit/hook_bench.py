@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ class Bench:
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(self.receiver)) as client:
             answer = await client.get(url, headers=headers)
         return Diagnosis(answer.status_code == 200, f"looked at from here: {answer.status_code}")
+
+    def change(self, **changes: Any) -> None:
+        """Somebody changes the hook by hand in the Admin Console."""
+        (hook,) = self.simulator.hooks
+        self.simulator.hooks._keep(replace(hook, **changes))
 
     async def quiet(self) -> None:
         """Wait until every delivery is settled."""

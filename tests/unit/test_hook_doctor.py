@@ -31,12 +31,6 @@ async def bench(tmp_path: Path):
         yield found
 
 
-async def change(bench: Bench, **changes: Any) -> None:
-    """Somebody changes the hook by hand in the Admin Console."""
-    (hook,) = bench.simulator.hooks
-    bench.simulator.hooks._keep(replace(hook, **changes))
-
-
 async def test_create_makes_a_hook_that_works(bench: Bench) -> None:
     """The hook has the needed events, the secret and the address; Okta has verified it, and a delivery was seen."""
     side = bench.side()
@@ -143,7 +137,7 @@ async def test_hook_made_by_hand_gets_our_secret(bench: Bench) -> None:
     """
     made = await bench.client.request("POST", "/api/v1/eventHooks", bench.side().wanted(name="by hand").body())
     bench.simulator.hooks._keep(replace(bench.simulator.hooks.get(made["id"]), verified=True))
-    await change(bench, channel=replace(bench.simulator.hooks.get(made["id"]).channel, secret="typed by hand"))
+    bench.change(channel=replace(bench.simulator.hooks.get(made["id"]).channel, secret="typed by hand"))
     side = bench.side()
     await take(await doctor.plan_create(side))
     assert side.arrived
@@ -225,7 +219,7 @@ async def test_create_where_the_hook_is_otherwise_says_how_to_go_on(bench: Bench
 async def test_inactive_hook_is_not_verified(bench: Bench) -> None:
     """Okta verifies only active hooks: said with the command that activates it."""
     await bench.create()
-    await change(bench, active=False)
+    bench.change(active=False)
     with pytest.raises(RosterhookError, match="INACTIVE") as raised:
         await doctor.plan_verify(bench.side())
     assert "hook repair" in raised.value.hint

@@ -32,12 +32,6 @@ async def bench(tmp_path: Path):
         yield found
 
 
-async def change(bench: Bench, **changes: Any) -> None:
-    """Somebody changes the hook by hand in the Admin Console."""
-    (hook,) = bench.simulator.hooks
-    bench.simulator.hooks._keep(replace(hook, **changes))
-
-
 async def test_hook_is_adopted_by_its_id(bench: Bench) -> None:
     """After a loss of data_dir and a change of the address, its owner says which hook is its own."""
     hook_id = await bench.create()
@@ -71,7 +65,7 @@ async def test_change_by_hand_is_found_and_repaired(
     (hook,) = bench.simulator.hooks
     channel = {key: value for key, value in changes.items() if key in ("uri", "header")}
     rest = {key: value for key, value in changes.items() if key not in channel}
-    await change(bench, channel=replace(hook.channel, **channel), **rest)
+    bench.change(channel=replace(hook.channel, **channel), **rest)
     (found,) = (await doctor.look(bench.side())).differences
     assert found.what == what
     assert words in found.words
@@ -98,7 +92,7 @@ async def test_repair_sets_a_secret_that_was_typed_by_hand(bench: Bench) -> None
     """Okta never shows a secret; when it cannot verify a good address, it sends another one, and gets ours."""
     await bench.create()
     (hook,) = bench.simulator.hooks
-    await change(bench, channel=replace(hook.channel, secret="typed by hand"))
+    bench.change(channel=replace(hook.channel, secret="typed by hand"))
     assert (await doctor.look(bench.side())).differences == []
     await take(await doctor.plan_repair(bench.side()))
     assert bench.secrets_sent() == {SECRET}
@@ -111,7 +105,7 @@ async def test_refused_calls_tell_of_another_secret(bench: Bench) -> None:
     await bench.create()
     (hook,) = bench.simulator.hooks
     await bench.quiet()
-    await change(bench, channel=replace(hook.channel, secret="of a lost record"))
+    bench.change(channel=replace(hook.channel, secret="of a lost record"))
     told = {"count": 3, "last_ms": now_ms() + 1000}
     await bench.stores.state.write(lambda db: leave_note(db, REFUSED, told, now_ms()))
     (found,) = (await doctor.look(bench.side())).differences
@@ -192,7 +186,7 @@ async def test_calls_that_were_refused_long_ago_are_no_difference(bench: Bench) 
 async def test_event_types_too_many_are_harmless(bench: Bench) -> None:
     """They cost quota and lose nothing: neither a rotation nor a creation is refused because of them."""
     await bench.create()
-    await change(bench, items=(*NEEDED, "user.session.start"))
+    bench.change(items=(*NEEDED, "user.session.start"))
     (found,) = (await doctor.look(bench.side())).differences
     assert found.is_harmless
     await bench.rotate()
@@ -202,7 +196,7 @@ async def test_event_types_too_many_are_harmless(bench: Bench) -> None:
 async def test_repair_says_since_when_changes_may_be_missing(bench: Bench) -> None:
     """Okta makes up for nothing: whoever repairs has to know it."""
     await bench.create()
-    await change(bench, active=False)
+    bench.change(active=False)
     side = bench.side()
     await doctor.plan_repair(side)
     assert any("may be missing here" in note for note in side.notes)
@@ -237,7 +231,7 @@ async def test_repair_keeps_the_headers_of_others(bench: Bench) -> None:
     """Static headers that an admin added, for a gateway perhaps, survive a replacement."""
     await bench.create()
     (hook,) = bench.simulator.hooks
-    await change(bench, channel=replace(hook.channel, headers=(("X-Gateway", "7"),)), items=NEEDED[1:])
+    bench.change(channel=replace(hook.channel, headers=(("X-Gateway", "7"),)), items=NEEDED[1:])
     await take(await doctor.plan_repair(bench.side()))
     (mended,) = bench.simulator.hooks
     assert mended.channel.headers == (("X-Gateway", "7"),)

@@ -14,10 +14,11 @@ from rosterhook.cli import EXIT_FAILED
 from rosterhook.cli.common import AsJson, ConfigPath, DryRun, hanging, load, out, plain, print_json
 from rosterhook.cli.hook_job import Job, answering, say
 from rosterhook.config import Config
+from rosterhook.errors import RosterhookError
 from rosterhook.hook import doctor, rotation
 from rosterhook.hook.compare import describe
 from rosterhook.hook.diagnosis import Diagnosis
-from rosterhook.hook.okta_side import OktaSide, namesake_in_words
+from rosterhook.hook.okta_side import OktaSide, not_ours
 from rosterhook.hook.opened import opened_side
 from rosterhook.hook.rotation import Haste
 from rosterhook.hook_secrets import GRACE_SECONDS, in_force, record_path
@@ -145,9 +146,10 @@ async def _status(path: Path | None, json: bool) -> int:
 
 def _show(found: doctor.Findings, address: Diagnosis | None, notes: list[str], arrived: str | None) -> None:
     if found.hook is None:
-        words = namesake_in_words(found.namesake) if found.namesake else {}
-        say("✗", "red", words.get("message", "Okta has no event hook for this service."))
-        out.print(hanging(plain(f"  {words.get('hint', 'Make it: rosterhook hook create')}")), soft_wrap=True)
+        missing = RosterhookError("Okta has no event hook for this service.", hint="Make it: rosterhook hook create")
+        told = missing if found.namesake is None else not_ours(found.namesake)
+        say("✗", "red", told.message)
+        out.print(hanging(plain(f"  {told.hint}")), soft_wrap=True)
         return
     say("·" if found.differences else "✓", "green", f"Okta has the hook {describe(found.hook)}.")
     for each in found.differences:

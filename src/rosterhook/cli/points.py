@@ -16,7 +16,7 @@ from rosterhook.errors import OktaForbidden, OktaUnavailable, RosterhookError
 from rosterhook.hook.compare import describe
 from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook.doctor import look
-from rosterhook.hook.okta_side import namesake_in_words
+from rosterhook.hook.okta_side import not_ours
 from rosterhook.hook.opened import opened_side
 from rosterhook.hook_secrets import HookSecrets, read_record
 from rosterhook.okta.connect import READ_EVENT_HOOKS, READ_USERS, ScopeCheck, check_scopes, connected, open_key_file
@@ -119,7 +119,7 @@ async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:
         # As far as Okta shows it: never the secret.
         yield Point(name, "ok", f"{describe(found.hook)}, is active, verified, and has all that is needed")
     elif found.namesake is not None:
-        yield problem(name, RosterhookError(**namesake_in_words(found.namesake)))
+        yield problem(name, not_ours(found.namesake))
     else:
         yield Point(name, "problem", "Okta has no event hook for this service.", "Run `rosterhook hook create`.")
 

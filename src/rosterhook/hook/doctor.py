@@ -24,7 +24,7 @@ from rosterhook.hook.compare import (
     is_full,
     others_at,
 )
-from rosterhook.hook.okta_side import OktaSide, Step, namesake_in_words
+from rosterhook.hook.okta_side import OktaSide, Step, not_ours
 from rosterhook.hook_secrets import GRACE_SECONDS, in_force, retire
 
 Deed = Callable[[], Awaitable[bool | None]]
@@ -71,7 +71,7 @@ async def plan_create(side: OktaSide) -> list[Step]:
         return [Step(f"Have Okta verify the hook {describe(hook)}", _verified(side, hook)), *_proving(side, hook)]
     namesake = find_namesake(hooks, wanted.name, None)
     if namesake is not None:
-        raise RosterhookError(**namesake_in_words(namesake))
+        raise not_ours(namesake)
     refuse_full(hooks, "Deactivate or delete one (Admin Console > Workflow > Event Hooks).")
     made: dict[str, Any] = {}
 

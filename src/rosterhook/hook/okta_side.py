@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rosterhook.config import HookConfig
 from rosterhook.data_dir import is_running
 from rosterhook.errors import ConfigError, OktaError, OktaNotFound, RosterhookError
+from rosterhook.hook.arrival import Proof
 from rosterhook.hook.compare import Hook, Wanted, describe, find_namesake, find_ours
 from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook_secrets import HookRecord, digest_of, in_force, read_record, write_record
 from rosterhook.model import now_ms
+from rosterhook.okta.event_hooks import EventHooks
 from rosterhook.okta.events import NEEDED
 
 #: What may hinder Okta where the address answers well from here.
@@ -21,62 +23,6 @@ _NOT_SEEN_FROM_HERE = (
     " So Okta sends another secret (`rosterhook hook repair` sets ours), or it does not reach the address: open it to"
     " the internet."
 )
-
-
-class HooksApi(Protocol):
-    """Okta's event hooks API, as `okta.event_hooks.EventHooks` calls it. Every call may raise OktaError."""
-
-    async def list(self) -> list[dict[str, Any]]:
-        """Every hook of the org."""
-
-    async def get(self, hook_id: str) -> dict[str, Any]:
-        """One hook; raises OktaNotFound."""
-
-    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A new hook: ACTIVE, UNVERIFIED."""
-
-    async def replace(self, hook_id: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The whole hook; a changed channel makes it UNVERIFIED."""
-
-    async def activate(self, hook_id: str) -> dict[str, Any]:
-        """Let Okta send."""
-
-    async def deactivate(self, hook_id: str) -> dict[str, Any]:
-        """Let Okta not send."""
-
-    async def verify(self, hook_id: str) -> dict[str, Any]:
-        """Have Okta ask the address for the challenge."""
-
-    async def delete(self, hook_id: str) -> None:
-        """Remove it; only an INACTIVE one."""
-
-
-class Prover(Protocol):
-    """Shows that deliveries of a hook arrive."""
-
-    @property
-    def can_see(self) -> bool:
-        """Whether deliveries can be seen from here at all."""
-
-    @property
-    def description(self) -> str:
-        """What `prove` does."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What it has left to do by hand."""
-
-    async def prepare(self) -> None:
-        """Find out, before anything is changed, whether `prove` can do what it has to; raises OktaError."""
-
-    async def last(self, hook_id: str) -> int | None:
-        """When the last delivery of this hook came, in milliseconds since 1970; None when none is known."""
-
-    async def refused_since(self, at_ms: int) -> int:
-        """How many calls of Okta were refused, if the last one came after this time."""
-
-    async def prove(self, hook_id: str) -> bool:
-        """Wait for a delivery of this hook; False when none came in time."""
 
 
 #: Asks an address as Okta does, from address, header and secret.
@@ -108,10 +54,10 @@ class OktaSide:
 
     def __init__(
         self,
-        api: HooksApi,
+        api: EventHooks,
         config: HookConfig,
         data_dir: Path,
-        prover: Prover,
+        prover: Proof,
         diagnose: Diagnose,
         *,
         url: str | None = None,
@@ -179,7 +125,7 @@ class OktaSide:
             return hook
         namesake = find_namesake(hooks, self.config.name, None)
         if namesake is not None:
-            raise RosterhookError(**namesake_in_words(namesake))
+            raise not_ours(namesake)
         raise RosterhookError(
             f"Okta has no event hook that calls {self._url or 'this service'}.", hint="Run `rosterhook hook create`."
         )
@@ -270,13 +216,13 @@ class OktaSide:
         return self.arrived
 
 
-def namesake_in_words(hook: Hook) -> dict[str, str]:
-    """Message and hint for a hook that has our name, and perhaps another owner."""
-    return {
-        "message": f"Okta has the hook {describe(hook)}: it has this service's name, but not its address.",
-        "hint": "If another service owns it, set another hook.name here. If it is this one's own, run"
+def not_ours(hook: Hook) -> RosterhookError:
+    """A hook has our name, and perhaps another owner."""
+    return RosterhookError(
+        f"Okta has the hook {describe(hook)}: it has this service's name, but not its address.",
+        hint="If another service owns it, set another hook.name here. If it is this one's own, run"
         f" `rosterhook hook repair --adopt {hook.get('id')}`.",
-    }
+    )
 
 
 def _unverified(wanted: Wanted, error: OktaError, why: str) -> OktaError:
