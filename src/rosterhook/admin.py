@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rosterhook.config import Config
 from rosterhook.errors import ConfigError
+from rosterhook.private_files import create_privately
 
 COOKIE = "rosterhook_admin"
 SHORTEST_TOKEN = 16
@@ -54,11 +55,8 @@ def _create_once(path: Path) -> None:
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave an empty file: it would be an empty token
+    # On disk before it has its name: a power cut must not leave an empty file, which would be an empty token.
+    create_privately(draft, f"{secrets.token_urlsafe(32)}\n".encode("ascii"))
     try:
         os.link(draft, path)
     except FileExistsError:

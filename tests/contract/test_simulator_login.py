@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import yaml
 from joserfc.jwk import RSAKey
+from okta.client import Client
 from openapi import DESCRIPTION, Description
 
 from oauth_caller import CLIENT, Caller, app, settings
@@ -90,7 +91,6 @@ async def token(okta: httpx2.AsyncClient, role: str) -> str:
 async def test_oktas_own_sdk_logs_in(monkeypatch, dpop):
     """Okta's SDK, which shares no code with this project, gets a token and lists users, with DPoP and without."""
     monkeypatch.setenv("OKTA_TESTING_TESTINGDISABLEHTTPSCHECK", "true")
-    sdk = pytest.importorskip("okta.client")
     key = RSAKey.generate_key(2048)
     mine = app(keys=(key.as_dict(private=False),), dpop=dpop, scopes=("okta.users.read",))
     async with running(settings(apps=(mine,), users=3)) as simulator:
@@ -98,7 +98,7 @@ async def test_oktas_own_sdk_logs_in(monkeypatch, dpop):
             "orgUrl": simulator.url, "authorizationMode": "PrivateKey", "clientId": CLIENT, "dpopEnabled": dpop,
             "scopes": ["okta.users.read"], "privateKey": key.as_pem(private=True).decode(),
         }  # fmt: skip
-        users, _, error = await sdk.Client(config).list_users()
+        users, _, error = await Client(config).list_users()
         asked = simulator.calls_by_bucket["token"]
     assert error is None
     assert len(users) == 3

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx2
+import pytest
 from pydantic import SecretStr
 
 from rosterhook.config import HookConfig
 from rosterhook.data_dir import only_one
-from rosterhook.hook import doctor
+from rosterhook.hook import arrival, doctor
 from rosterhook.hook.arrival import Arrivals, Canary, Proof
 from rosterhook.hook.diagnosis import Diagnosis
 from rosterhook.hook.okta_side import OktaSide, Step
@@ -112,6 +114,13 @@ async def take(steps: list[Step]) -> None:
 @contextlib.asynccontextmanager
 async def opened_bench(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
     """An org with one user, the canary."""
+    with mock.patch.object(arrival, "POLL_SECONDS", 0.01):  # the tests are less patient than a person
+        async with _opened(data_dir, **settings) as found:
+            yield found
+
+
+@contextlib.asynccontextmanager
+async def _opened(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
     hook = HookConfig(secret=SECRET)
     async with only_one(data_dir, "web"), opened_stores(data_dir) as stores:
         receiver = Receiver(hook, HookSecrets(hook, data_dir), stores.inbox, nowhere)
@@ -133,3 +142,10 @@ async def opened_bench(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
                 yield Bench(simulator, client, stores, data_dir, receiver)
             finally:
                 await client.aclose()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """An org without a hook."""
+    async with opened_bench(tmp_path) as found:
+        yield found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hook_bench import CANARY, SECRET, URL, Bench, opened_bench, take
+from hook_bench import CANARY, SECRET, URL, Bench, take
 
 from rosterhook.config import HookConfig
 from rosterhook.errors import ConfigError, OktaError, RosterhookError
@@ -16,19 +15,6 @@ from rosterhook.hook.arrival import MARK, Canary
 from rosterhook.hook.rotation import plan_rotation
 from rosterhook.hook_secrets import read_record
 from rosterhook.okta.events import NEEDED
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inbox is looked into more often than a person needs."""
-    monkeypatch.setattr(arrival, "POLL_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path):
-    """An org without a hook."""
-    async with opened_bench(tmp_path) as found:
-        yield found
 
 
 async def test_create_makes_a_hook_that_works(bench: Bench) -> None:
@@ -239,7 +225,9 @@ async def test_delete_removes_the_hook_and_what_a_rotation_left(bench: Bench) ->
     await bench.create()
     await take((await plan_rotation(bench.side()))[:3])
     assert len(list(bench.simulator.hooks)) == 2
+    sent = bench.secrets_sent()
     await take(await doctor.plan_delete(bench.side()))
+    assert sent <= bench.secrets_taken()
     assert list(bench.simulator.hooks) == []
     assert read_record(bench.data_dir).hook_id is None
     with pytest.raises(RosterhookError, match="no event hook"):

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hook_bench import SECRET, URL, Bench, opened_bench, take
+from hook_bench import SECRET, URL, Bench, take
 
 from rosterhook.config import HookConfig
 from rosterhook.errors import OktaError, RosterhookError
-from rosterhook.hook import arrival, doctor
+from rosterhook.hook import doctor
 from rosterhook.hook.rotation import plan_rotation
 from rosterhook.hook_secrets import HookSecrets
 from rosterhook.model import now_ms
 from rosterhook.notes import REFUSED, leave_note
 from rosterhook.okta.events import NEEDED
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inbox is looked into more often than a person needs."""
-    monkeypatch.setattr(arrival, "POLL_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path):
-    """An org without a hook."""
-    async with opened_bench(tmp_path) as found:
-        yield found
 
 
 async def test_hook_is_adopted_by_its_id(bench: Bench) -> None:

@@ -42,12 +42,6 @@ class Mortal:
         return call
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inbox is looked into more often than a person needs."""
-    monkeypatch.setattr(arrival, "POLL_SECONDS", 0.01)
-
-
 @pytest.fixture
 async def bench(tmp_path: Path):
     """An org with the hook."""

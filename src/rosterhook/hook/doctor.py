@@ -143,7 +143,9 @@ async def plan_delete(side: OktaSide) -> list[Step]:
         for each in (hook, second):
             if each:
                 await side.remove(str(each["id"]))
-        side.save(replace(side.record, hook_id=None, url=None, rotation=None, sent=None))
+        # What the second hook has sent may still be on its way.
+        record = retire(side.record, [rotation.secret] if rotation else [], time.time())
+        side.save(replace(record, hook_id=None, url=None, rotation=None, sent=None))
 
     return [Step(f"Deactivate and delete the hook {describe(hook)}", remove)]
 
