@@ -74,6 +74,9 @@ header = "Authorization"
 [follower]
 poll_seconds = 60
 
+[reconcile]
+at = "02:30"
+
 [log]
 level = "info"
 

@@ -113,7 +113,7 @@ class Api:
             return await self._state.read(lambda db: read_health(db, self._clock()))
         except StoreError as error:
             log.error("state.not_readable", error=error.message, hint=error.hint)
-            return {"worker": "not known", "okta": "not known", "oldest_due_seconds": None}
+            return {"worker": "not known", "okta": "not known", "access": "", "oldest_due_seconds": None}
 
     async def metrics(self, _request: Request) -> Response:
         """Everything for Prometheus: this process's own counts, and the status of the whole."""
@@ -173,7 +173,13 @@ class _StatusCollector(Collector):
             yield gauge
         links = GaugeMetricFamily("rosterhook_links", "Users by target and state.", labels=["target", "state"])
         for target in status["targets"]:
-            for state in ("in_sync", "pending", "parked"):
+            for state in ("in_sync", "pending", "parked", "held"):
                 links.add_metric([target["name"], state], target[state])
         yield links
         yield GaugeMetricFamily("rosterhook_worker_running", "1 while the worker runs.", status["worker"]["running"])
+        hook, log_ = status["hook"], status["log"]
+        yield GaugeMetricFamily("rosterhook_hook_silent", "1 while events come by the log alone.", hook["silent"])
+        yield GaugeMetricFamily("rosterhook_hook_events_of_day", "Events for the hook in 24 h.", hook["events_of_day"])
+        yield GaugeMetricFamily("rosterhook_access_lost", "1 while Okta hides users.", bool(status["okta"]["access"]))
+        if log_["polled_seconds_ago"] is not None:
+            yield GaugeMetricFamily("rosterhook_log_age_seconds", "Since the last poll.", log_["polled_seconds_ago"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from rosterhook.model import DELETED, ORG, Attributes, iso
+from rosterhook.model import DELETED, ORG, Attributes, iso, level_of
 from rosterhook.okta.events import parse_stamp
 from rosterhook.store.queries import rows, run, run_many, value
 
@@ -36,6 +36,7 @@ class Verdict(Enum):
     CHANGED = "changed"
     SAME = "same"
     STALE = "stale"
+    DOUBTFUL = "doubtful"
 
 
 def canonical(user: Attributes) -> dict[str, Any]:
@@ -99,6 +100,28 @@ def record(
     return Verdict.CHANGED
 
 
+def record_listed(
+    db: apsw.Connection, user: Attributes, *, targets: Sequence[str], now: int
+) -> tuple[Verdict, int | None]:
+    """Take a user from a list, which may be seconds old.
+
+    Returns:
+        The verdict: DOUBTFUL when only a read by id can tell, because there is a tombstone, or another state with the
+        same stamp, which has whole seconds. And the version of the copy that is this very state; None without one.
+    """
+    found = rows(db, "find_digest", {"org": ORG, "id": user["id"]})
+    updated_ms = last_updated_ms(user)
+    if found:
+        version, held_digest, held_ms, deleted_ms = found[0]
+        if deleted_ms is not None:
+            return Verdict.DOUBTFUL, None
+        if held_digest == digest(user):
+            return Verdict.SAME, version
+        if updated_ms <= held_ms:
+            return (Verdict.STALE if updated_ms < held_ms else Verdict.DOUBTFUL), None
+    return Verdict.CHANGED, _save(db, user, updated_ms, None, targets, None, now)
+
+
 def record_gone(
     db: apsw.Connection, user_id: str, *, targets: Sequence[str], waiting_ms: int | None, now: int
 ) -> Verdict:
@@ -119,7 +142,7 @@ def _save(
     targets: Sequence[str],
     waiting_ms: int | None,
     now: int,
-) -> None:
+) -> int:
     version = value(
         db,
         "save_user",
@@ -134,8 +157,32 @@ def _save(
             "deleted_ms": deleted_ms,
         },
     )
-    link = {"org": ORG, "user_id": user["id"], "version": version, "now": now, "waiting_ms": waiting_ms}
+    level = level_of(user.get("status"), deleted=deleted_ms is not None)
+    link = {
+        "org": ORG, "user_id": user["id"], "version": version, "level": level, "now": now, "waiting_ms": waiting_ms
+    }  # fmt: skip
     run_many(db, "want_link", [{**link, "target": target} for target in targets])
+    return int(version)
+
+
+def replay_links(
+    db: apsw.Connection,
+    *,
+    user: str | None = None,
+    target: str | None = None,
+    parked: bool = False,
+    reason: str | None = None,
+    since_ms: int | None = None,
+    now: int,
+) -> int:
+    """Have targets hold users anew, as they are here; return how many.
+
+    Args:
+        reason: only those whose error has this text in it.
+        since_ms: only those that failed first at or after it.
+    """
+    wanted = {"target": target, "user_id": user, "parked": int(parked), "reason": reason, "since": since_ms}
+    return run(db, "replay_links", {"org": ORG, **wanted, "now": now})
 
 
 def want_everybody(db: apsw.Connection, target: str, fingerprint: str, now: int) -> None:
@@ -147,6 +194,6 @@ def want_everybody(db: apsw.Connection, target: str, fingerprint: str, now: int)
     note = f"target:{target}"
     known = value(db, "read_note", {"org": ORG, "name": note})
     if known is not None and known != fingerprint:
-        run(db, "replay_links", {"org": ORG, "target": target, "user_id": None, "parked": 0, "now": now})
+        replay_links(db, target=target, now=now)
     run(db, "want_all_links", {"org": ORG, "target": target, "now": now})
     run(db, "leave_note", {"org": ORG, "name": note, "value": fingerprint, "now": now})

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import apsw
 import structlog
 
-from rosterhook.model import ORG, Change, Clock, Delivered, Outcome, Park, RetryAt, now_ms
+from rosterhook.holds import Limit, hold_back, is_over
+from rosterhook.model import ORG, Change, Clock, Delivered, Outcome, Park, RetryAt, level_of, now_ms
 from rosterhook.retry import backoff_ms
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, run
 from rosterhook.targets import Target
 
 CHANGES_A_STEP = 500
+DEFAULT_LIMIT = Limit()
 
 log = structlog.get_logger("rosterhook.dispatcher")
 
@@ -26,6 +28,7 @@ class _Link:
 
     change: Change
     version: int
+    level: int
     due_ms: int
     attempts: int
     waiting_ms: int | None
@@ -36,6 +39,7 @@ class Dispatcher:
 
     Args:
         epoch: makes the order of changes grow over restarts and restored backups; see `next_epoch`.
+        limit: how much may be removed without a person's approval.
         on_delivered: called with the number of users that the target has taken.
     """
 
@@ -45,6 +49,7 @@ class Dispatcher:
         target: Target,
         epoch: int,
         *,
+        limit: Limit = DEFAULT_LIMIT,
         on_delivered: Callable[[int], None] = lambda count: None,
         clock: Clock = now_ms,
     ) -> None:
@@ -52,6 +57,7 @@ class Dispatcher:
         self.target = target
         self._state = state
         self._epoch = epoch
+        self._limit = limit
         self._on_delivered = on_delivered
         self._clock = clock
 
@@ -62,6 +68,9 @@ class Dispatcher:
             TargetError: the target takes nothing now; everybody still waits.
         """
         links = await self._state.read(self._pending)
+        if links is None:
+            await self._state.write(lambda db: hold_back(db, self.target.name, self._clock()))
+            return True
         if not links:
             return False
         try:
@@ -74,8 +83,14 @@ class Dispatcher:
         self._on_delivered(sum(isinstance(outcome, Delivered) for outcome in outcomes))
         return True
 
-    def _pending(self, db: apsw.Connection) -> list[_Link]:
-        values = {"org": ORG, "target": self.target.name, "now": self._clock(), "limit": CHANGES_A_STEP}
+    def _pending(self, db: apsw.Connection) -> list[_Link] | None:
+        """The next to deliver; None when too many of those who wait are removals. Both are looked at together: what
+        comes after the look is not delivered by it.
+        """
+        now = self._clock()
+        if is_over(db, self.target.name, self._limit, now):
+            return None
+        values = {"org": ORG, "target": self.target.name, "now": now, "limit": CHANGES_A_STEP}
         return [self._link(*row) for row in rows(db, "pending_links", values)]
 
     def _link(
@@ -91,19 +106,21 @@ class Dispatcher:
         deleted_ms: int | None,
     ) -> _Link:
         change = Change(user_id, self._epoch + version, json.loads(body), deleted_ms is not None, remote_id)
-        return _Link(change, wanted, due_ms, attempts, waiting_ms)
+        level = level_of(change.user.get("status"), deleted=change.deleted)
+        return _Link(change, wanted, level, due_ms, attempts, waiting_ms)
 
     def _record(self, db: apsw.Connection, links: Sequence[_Link], outcomes: Sequence[Outcome]) -> None:
+        now = self._clock()
+        common = {"org": ORG, "target": self.target.name, "now": now}
         for link, outcome in zip(links, outcomes, strict=True):
-            key = {"org": ORG, "target": self.target.name, "user_id": link.change.user_id, "version": link.version}
+            key = {**common, "user_id": link.change.user_id, "version": link.version}
             match outcome:
                 case Delivered(remote_id):
-                    now = self._clock()
                     lag_ms = max(0, now - link.waiting_ms) if link.waiting_ms is not None else None
-                    done = {"remote_id": remote_id, "due_ms": link.due_ms, "now": now, "lag_ms": lag_ms}
+                    done = {"remote_id": remote_id, "due_ms": link.due_ms, "level": link.level, "lag_ms": lag_ms}
                     run(db, "link_delivered", {**key, **done})
                 case RetryAt(at_ms, why):
-                    due_ms = max(at_ms, self._clock() + backoff_ms(link.attempts + 1))
+                    due_ms = max(at_ms, now + backoff_ms(link.attempts + 1))
                     run(db, "link_postponed", {**key, "due_ms": due_ms, "error": why})
                 case Park(why):
                     log.warning("user.parked", target=self.target.name, user=link.change.user_id, reason=why)

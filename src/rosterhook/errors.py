@@ -8,6 +8,7 @@ RosterhookError
 │   ├── OktaForbidden      403: a scope or an admin role is missing
 │   ├── OktaNotFound       404: Okta says that it does not exist (any more)
 │   ├── OktaRateLimited    429: even after the wait that Okta asked for
+│   ├── OktaStalePlace     400 to a place in a list that Okta itself gave earlier: begin the list anew
 │   └── OktaUnavailable    5xx, a timeout, no connection: heals by itself
 └── TargetError            a whole target cannot take changes now; one bad user is an outcome, not an error
 """
@@ -72,6 +73,10 @@ class OktaNotFound(OktaError):
 
 class OktaRateLimited(OktaError):
     """429: the rate limit is spent, even after the wait that Okta asked for."""
+
+
+class OktaStalePlace(OktaError):
+    """400 to a place in a list, or in the System Log, that Okta itself gave earlier: it has grown too old."""
 
 
 class OktaUnavailable(OktaError):

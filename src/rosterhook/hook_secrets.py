@@ -80,6 +80,11 @@ class HookRecord:
     sent: str | None = None
     sent_ms: int = 0
 
+    def hook_ids(self) -> frozenset[str]:
+        """Okta's ids of the hooks that call us: two while a rotation is under way; none when they are not known."""
+        ids = (self.hook_id, self.rotation.hook_id if self.rotation else None)
+        return frozenset(each for each in ids if each is not None)
+
     def own_secrets(self) -> tuple[str, ...]:
         """Those that rotations made, the one in force first."""
         leaving = [each.secret for each in self.retired.values()]

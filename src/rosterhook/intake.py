@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import apsw
 import structlog
 
+from rosterhook.arrivals import HOOK, hear, record_event
 from rosterhook.inbox import Inbox
 from rosterhook.model import ORG, Clock, Delivery, Event, now_ms
 from rosterhook.okta import events as okta_events
 from rosterhook.store.database import Database
-from rosterhook.store.queries import rows, run, run_many, value
+from rosterhook.store.queries import rows, run
 
 DELIVERIES_A_STEP = 200
 TOO_LARGE = "larger than hook.max_body_bytes; its body was not kept"
@@ -36,14 +37,22 @@ class Intake:
 
     Args:
         on_due: called when users have become due.
+        our_hooks: Okta's ids of the hooks that call us; none when they are not known.
     """
 
     def __init__(
-        self, inbox: Inbox, state: Database, *, on_due: Callable[[], None] = lambda: None, clock: Clock = now_ms
+        self,
+        inbox: Inbox,
+        state: Database,
+        *,
+        on_due: Callable[[], None] = lambda: None,
+        our_hooks: Callable[[], Collection[str]] = tuple,
+        clock: Clock = now_ms,
     ) -> None:
         self._inbox = inbox
         self._state = state
         self._on_due = on_due
+        self._our_hooks = our_hooks
         self._clock = clock
         self._checked = False
 
@@ -75,11 +84,13 @@ class Intake:
         self._checked = True
 
     def _record(self, db: apsw.Connection, read: list[_Read]) -> None:
+        our_hooks = self._our_hooks()
         for one in read:
             if one.fault:
                 self._quarantine(db, one)
             for event in one.events:
-                record_event(db, event, one.delivery.received_ms, self._clock())
+                record_event(db, event, HOOK, one.delivery.received_ms, self._clock(), our_hooks=our_hooks)
+        hear(db, [event for one in read for event in one.events], self._clock())
         _move(db, read[-1].delivery.seq, read[-1].delivery.received_ms)
 
     def _quarantine(self, db: apsw.Connection, one: _Read) -> None:
@@ -115,31 +126,6 @@ def _move(db: apsw.Connection, seq: int, received_ms: int) -> None:
     run(db, "move_offset", {"org": ORG, "reader": "intake", "seq": seq, "received_ms": received_ms})
 
 
-def record_event(db: apsw.Connection, event: Event, received_ms: int, now: int) -> bool:
-    """Store an event that came by the hook, and make the users due whom it says have changed.
-
-    Returns:
-        False when the event was known: then its arrival is counted and nobody is read again for it.
-    """
-    known = _find(db, event.uuid)
-    if known and known[1] != okta_events.essence(event):
-        # Another event under the same uuid: Okta does not do that, but what comes here is not only Okta's.
-        event = replace(event, uuid=okta_events.content_id(event.body))
-        known = _find(db, event.uuid)
-    if known:
-        run(db, "count_arrival", {"seq": known[0]})
-        count(db, "events_duplicate")
-        return False
-    _insert(db, event, received_ms, now)
-    count(db, "events_stored")
-    return True
-
-
-def count(db: apsw.Connection, name: str, by: int = 1) -> None:
-    """Add to a running total."""
-    run(db, "add_to_counter", {"org": ORG, "name": name, "by": by})
-
-
 def _read(delivery: Delivery) -> _Read:
     if delivery.fault:
         return _Read(delivery, fault=TOO_LARGE if delivery.fault == "too_large" else delivery.fault)
@@ -148,34 +134,3 @@ def _read(delivery: Delivery) -> _Read:
     except okta_events.NotAHook as error:
         return _Read(delivery, fault=str(error))
     return _Read(delivery, tuple(okta_events.parse(bytes(raw)) for raw in raw_events))
-
-
-def _find(db: apsw.Connection, uuid: str) -> tuple[int, str] | None:
-    found = rows(db, "find_event", {"org": ORG, "uuid": uuid})
-    return found[0] if found else None
-
-
-def _insert(db: apsw.Connection, event: Event, received_ms: int, now: int) -> None:
-    seq = value(
-        db,
-        "insert_event",
-        {
-            "org": ORG,
-            "uuid": event.uuid,
-            "type": event.type,
-            "published_ms": event.published_ms,
-            "outcome": event.outcome,
-            "essence": okta_events.essence(event),
-            "received_ms": received_ms,
-            "problem": event.problem,
-            "body": event.body,
-        },
-    )
-    if event.problem:
-        log.warning("event.not_understood", event_id=event.uuid, problem=event.problem)
-    published_ms = event.published_ms or received_ms
-    fresh_ms = published_ms if okta_events.changes_user(event.type) else None
-    keys = [{"org": ORG, "kind": "user", "id": user.id} for user in event.users]
-    run_many(db, "name_subject", [{**key, "event_seq": seq} for key in keys])
-    due = {"due_ms": now, "waiting_ms": published_ms, "fresh_ms": fresh_ms}
-    run_many(db, "make_subject_due", [{**key, **due} for key in keys])

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from rosterhook.errors import RosterhookError
+from rosterhook.model import Clock
 from rosterhook.retry import backoff_ms
 
 log = structlog.get_logger("rosterhook.loop")
@@ -95,3 +96,28 @@ class Loop:
                 await self._bell.wait()
         except TimeoutError:
             return
+
+
+class ClockWatch:
+    """Notices that the wall clock was set back, by a clock that only grows.
+
+    Args:
+        clock: milliseconds since 1970.
+        monotonic: seconds that only grow.
+    """
+
+    #: Less than this is the clock being trimmed.
+    STEP_MS = 2000
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._ahead_ms = self._difference()
+
+    def was_set_back(self) -> bool:
+        """Tell whether it was, since the last look."""
+        before, self._ahead_ms = self._ahead_ms, self._difference()
+        return self._ahead_ms < before - self.STEP_MS
+
+    def _difference(self) -> float:
+        return self._clock() - self._monotonic() * 1000

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 #: One service serves one org today; every stored key carries it, so that several are an addition.
 ORG = "default"
@@ -25,6 +25,9 @@ SUSPENDED = "SUSPENDED"
 Attributes = Mapping[str, object]
 
 Clock = Callable[[], int]
+
+#: How far out of service a user is, for targets: only a step upwards removes anything.
+IN_SERVICE, DEACTIVATED, GONE = range(3)
 
 
 def now_ms() -> int:
@@ -54,6 +57,17 @@ def iso(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def level_of(status: object, *, deleted: bool) -> int:
+    """How far out of service a user is.
+
+    >>> level_of("SUSPENDED", deleted=False), level_of("DEPROVISIONED", deleted=False), level_of("ACTIVE", deleted=True)
+    (0, 1, 2)
+    """
+    if deleted:
+        return GONE
+    return DEACTIVATED if status == DEPROVISIONED else IN_SERVICE
+
+
 @dataclass(frozen=True, slots=True)
 class UserRef:
     """A user as an event names it: only `id` is always there."""
@@ -75,6 +89,7 @@ class Event:
         users: whom it says has changed; empty for a type that changes nobody and for a failed outcome.
         body: the event as JSON.
         problem: why it could not be understood, or "".
+        hook_ids: the event hooks that were set up to get it, as far as Okta tells.
     """
 
     uuid: str
@@ -84,6 +99,7 @@ class Event:
     users: tuple[UserRef, ...]
     body: bytes
     problem: str = ""
+    hook_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,19 @@ class Park:
 
 
 Outcome = Delivered | RetryAt | Park
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a target's row differs from what it should be.
+
+    Attributes:
+        kind: "changed" values, a "missing" row, or one that is "surplus".
+        fields: column to what the target holds and what it should hold; None for no value.
+    """
+
+    kind: Literal["changed", "missing", "surplus"]
+    fields: Mapping[str, tuple[object, object]]
 
 
 @dataclass(frozen=True, slots=True)

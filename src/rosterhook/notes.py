@@ -13,6 +13,14 @@ from rosterhook.store.queries import rows, run
 
 #: By the web process: {"count": calls of Okta refused since it began, "last_ms": when the last one came}.
 REFUSED = "refused"
+#: By the intake: {"published_ms": of the newest event that a delivery brought}.
+HEARD = "heard"
+#: By the web process: {"at_ms": when it began to take hooks}.
+WEB = "web"
+#: By a sweep: {"reason": why Okta seems to hide users from us}; {} when it does not.
+ACCESS = "access"
+#: By the first worker of a store: {"at_ms": when it started}.
+BORN = "born"
 
 
 def read_note(db: apsw.Connection, name: str) -> tuple[dict[str, Any], int | None]:

@@ -57,6 +57,7 @@ class Receiver:
 
     Attributes:
         refused: calls that seem to be Okta's, with a wrong secret: how many, and when the last one came.
+        unstored: deliveries with the right secret that could not be kept.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Receiver:
         self._clock = clock
         self._secrets = secrets
         self.refused: tuple[int, int] = (0, 0)
+        self.unstored = 0
         self._secret_header = hook.header.lower().encode()
         self._max_body_bytes = hook.max_body_bytes
         paths = {hook.path.rstrip("/") or "/", TUTORIAL_PATH}
@@ -177,6 +179,7 @@ class Receiver:
         await _answer(send, 401, b"Wrong or no secret.", ((b"connection", b"close"),))
 
     async def _unavailable(self, send: Send, why: str) -> None:
+        self.unstored += 1
         DELIVERIES.labels("503").inc()
         log.error("hook.not_stored", reason=why)
         await _answer(send, 503, b"Not stored: send it again.", ((b"connection", b"close"),))

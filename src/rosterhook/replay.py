@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import apsw
 
-from rosterhook.directory import record_gone
+from rosterhook.arrivals import HOOK, make_due, record_event
+from rosterhook.directory import record_gone, replay_links
 from rosterhook.errors import RosterhookError
-from rosterhook.intake import record_event
 from rosterhook.model import ORG
 from rosterhook.okta import events as okta_events
 from rosterhook.store.queries import rows, run
@@ -51,9 +51,12 @@ class Order:
 
     Attributes:
         users: Okta ids to read and write again.
-        gone: these users are parked, and a person has found out that they are deleted.
+        gone: these users are parked, and a person has found out that they are deleted. With `parked`: all who are
+            parked because Okta knows them no more.
         target: only this one; None for all.
         parked: everything parked.
+        reason: of what is parked, only that whose reason has this text in it.
+        since_ms: of what is parked, only what failed first at or after it.
         quarantined: deliveries that were not understood.
         everybody: write every user again.
     """
@@ -62,6 +65,8 @@ class Order:
     gone: bool = False
     target: str | None = None
     parked: bool = False
+    reason: str | None = None
+    since_ms: int | None = None
     quarantined: bool = False
     everybody: bool = False
 
@@ -77,10 +82,11 @@ def carry_out(db: apsw.Connection, order: Order, targets: Sequence[str], now: in
     """
     _refuse_what_is_no_id(order.users)
     if order.gone:
-        return accept_gone(db, order.users, targets, now)
+        hidden = [str(user) for (user,) in rows(db, "list_hidden", {"org": ORG})] if order.parked else []
+        return accept_gone(db, [*order.users, *hidden], targets, now)
     done = replay_users(db, order.users, order.target, now)
     if order.parked:
-        done += replay_parked(db, order.target, now)
+        done += replay_parked(db, order.target, now, reason=order.reason, since_ms=order.since_ms)
     if order.quarantined:
         done += replay_quarantined(db, now)
     if order.everybody:
@@ -102,16 +108,20 @@ def replay_users(db: apsw.Connection, users: Sequence[str], target: str | None, 
     """Read these users from Okta again and have the target, or all, hold them anew."""
     done = Replayed()
     for user in users:
-        due = {"org": ORG, "kind": "user", "id": user, "due_ms": now, "waiting_ms": None, "fresh_ms": None}
-        done.reads += run(db, "make_subject_due", due)
+        make_due(db, user, now)
+        done.reads += 1
         done.writes += replay_links(db, user=user, target=target, now=now)
     return done
 
 
-def replay_parked(db: apsw.Connection, target: str | None, now: int) -> Replayed:
-    """Give everything parked its next chance."""
-    reads = run(db, "unpark_subjects", {"org": ORG, "id": None, "now": now}) if target is None else 0
-    return Replayed(reads=reads, writes=replay_links(db, target=target, parked=True, now=now))
+def replay_parked(
+    db: apsw.Connection, target: str | None, now: int, *, reason: str | None = None, since_ms: int | None = None
+) -> Replayed:
+    """Give everything parked its next chance, or what failed for this reason, or since then."""
+    wanted = {"org": ORG, "now": now, "reason": reason, "since": since_ms}
+    reads = run(db, "unpark_subjects", wanted) if target is None else 0
+    writes = replay_links(db, target=target, parked=True, reason=reason, since_ms=since_ms, now=now)
+    return Replayed(reads=reads, writes=writes)
 
 
 def accept_gone(db: apsw.Connection, users: Sequence[str], targets: Sequence[str], now: int) -> Replayed:
@@ -132,13 +142,6 @@ def accept_gone(db: apsw.Connection, users: Sequence[str], targets: Sequence[str
     return Replayed(writes=len(users) * len(targets))
 
 
-def replay_links(
-    db: apsw.Connection, *, user: str | None = None, target: str | None = None, parked: bool = False, now: int
-) -> int:
-    """Have targets hold users anew, as the directory has them; return how many."""
-    return run(db, "replay_links", {"org": ORG, "target": target, "user_id": user, "parked": int(parked), "now": now})
-
-
 def replay_quarantined(db: apsw.Connection, now: int) -> Replayed:
     """Read the quarantined deliveries again: a newer release may understand them."""
     done = Replayed()
@@ -150,7 +153,7 @@ def replay_quarantined(db: apsw.Connection, now: int) -> Replayed:
             done.still_quarantined += 1
             continue
         for raw in raw_events:
-            record_event(db, okta_events.parse(bytes(raw)), received_ms, now)
+            record_event(db, okta_events.parse(bytes(raw)), HOOK, received_ms, now)
         run(db, "forget_quarantined", {"org": ORG, "id": number})
         done.deliveries += 1
     return done

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apsw
 import structlog
 
-from rosterhook import directory
+from rosterhook import access, directory
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
 from rosterhook.model import DEPROVISIONED, ORG, Clock, now_ms
 from rosterhook.retry import backoff_ms
@@ -100,14 +100,16 @@ class Resolver:
         claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
         claimed = await self._state.write(lambda db: rows(db, "claim_subjects", claim))
         return [
-            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded))
-            for user_id, generation, attempts, waiting_ms, fresh_ms, crowded in claimed
+            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded), bool(accepted))
+            for user_id, generation, attempts, waiting_ms, fresh_ms, crowded, accepted in claimed
         ]
 
     def _finish(self, db: apsw.Connection, subjects: Sequence[Subject], readings: Sequence[Reading]) -> None:
+        # While access is lost, no absence is believed that no event explains, and none is worth another call.
+        lost = any(isinstance(reading, Gone) for reading in readings) and access.why_lost(db) != ""
         for subject, reading in zip(subjects, readings, strict=True):
-            if isinstance(reading, Gone) and _is_unexplained(db, subject.id):
-                self._fail(db, subject, HIDDEN)
+            if isinstance(reading, Gone) and not subject.accepted and _is_unexplained(db, subject.id, lost=lost):
+                self._fail(db, subject, HIDDEN, at_once=lost)
             elif isinstance(reading, OktaError):
                 self._fail(db, subject, reading)
             else:
@@ -115,7 +117,7 @@ class Resolver:
 
     def _record(self, db: apsw.Connection, subject: Subject, reading: Found | Gone) -> None:
         now = self._clock()
-        if isinstance(reading, Gone) and _is_nobody(db, subject):
+        if isinstance(reading, Gone) and not subject.accepted and _is_nobody(db, subject):
             # A mistyped `replay`: a tombstone would stay for ever, and in every target.
             log.warning("user.unknown", user=subject.id, reason="neither Okta nor any event knows this id")
             verdict = directory.Verdict.SAME
@@ -136,11 +138,12 @@ class Resolver:
         if not run(db, "finish_subject", {"org": ORG, "id": subject.id, "generation": subject.generation}):
             run(db, "continue_subject", {"org": ORG, "id": subject.id, "now": now})
 
-    def _fail(self, db: apsw.Connection, subject: Subject, error: OktaError) -> None:
-        key = {"org": ORG, "id": subject.id, "error": str(error)}
-        if isinstance(error, TRANSIENT) or subject.attempts + 1 < TRIES:
+    def _fail(self, db: apsw.Connection, subject: Subject, error: OktaError, *, at_once: bool = False) -> None:
+        key = {"org": ORG, "id": subject.id, "error": str(error), "now": self._clock()}
+        last = at_once or subject.attempts + 1 >= TRIES
+        if isinstance(error, TRANSIENT) or not last:
             run(db, "postpone_subject", {**key, "due_ms": self._clock() + backoff_ms(subject.attempts + 1)})
-        elif run(db, "park_subject", {**key, "generation": subject.generation}):
+        elif run(db, "park_subject", {**key, "generation": subject.generation, "hidden": int(error is HIDDEN)}):
             log.error("user.parked", user=subject.id, error=error.message, hint=error.hint)
         else:
             # An event came during this last try: it deserves a read of its own.
@@ -162,13 +165,18 @@ def _is_due(db: apsw.Connection, now: int) -> bool:
     return due_ms is not None and due_ms <= now
 
 
-def _is_unexplained(db: apsw.Connection, user_id: str) -> bool:
+def _is_unexplained(db: apsw.Connection, user_id: str, *, lost: bool) -> bool:
     """Tell whether a user, who was in service as far as is known, is gone without a word from Okta.
 
     Okta deletes only who was deactivated, and tells of both. (Its documentation of the user life cycle.)
+
+    Args:
+        lost: Okta seems to hide users: then who is held as deactivated needs an explanation too.
     """
     held = directory.find(db, user_id)
-    if held is None or held.deleted_ms is not None or held.user.get("status") == DEPROVISIONED:
+    if held is None or held.deleted_ms is not None:
+        return False
+    if held.user.get("status") == DEPROVISIONED and not lost:
         return False
     return value(db, "departure_told", {"org": ORG, "id": user_id}) is None
 

@@ -43,6 +43,7 @@ class Subject:
         waiting_ms: `published` of the first event that still waits.
         fresh_ms: `published` of the last event that changed the user's record; a reading must show it.
         crowded: two such events were so close that `lastUpdated`, which has whole seconds, cannot tell them apart.
+        accepted: a person has said that Okta is to be believed when it does not find the user.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Subject:
     waiting_ms: int | None
     fresh_ms: int | None
     crowded: bool
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

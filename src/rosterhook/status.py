@@ -7,6 +7,8 @@ from typing import Any
 
 import apsw
 
+from rosterhook import holds, sweeps
+from rosterhook.access import why_lost
 from rosterhook.inbox import last_seq
 from rosterhook.intake import handed_over
 from rosterhook.model import DELETED, ORG
@@ -19,16 +21,22 @@ WORKER_SILENT_SECONDS = 15
 
 Status = dict[str, Any]
 
+#: What is known of the hook while no worker has judged it.
+_UNHEARD = {"silent": False, "missed": 0, "missed_since": None, "events_of_day": 0, "warning": ""}
+
 
 async def read_status(inbox: Database, state: Database, targets: Sequence[str], now: int) -> Status:
     """What `rosterhook status --json` prints.
 
     Returns:
         deliveries {received, waiting, quarantined}, events {stored, duplicates}, subjects {due, parked,
-        oldest_due_seconds}, users {active, total, deleted}, targets [{name, in_sync, pending, parked, error}]
-        (users by how the target holds them), okta {mode, budget, error, read_seconds_ago}, lag_seconds {p50, p99}
-        (event published -> written, of the last 1,000 deliveries; null before the first), worker {running}, hook
-        {refused, refused_seconds_ago} (calls of Okta with a wrong secret since the web process began).
+        oldest_due_seconds}, users {active, total, deleted}, targets [{name, in_sync, pending, parked, held, error}]
+        (users by how the target holds them), okta {mode, budget, error, read_seconds_ago, access} (access: why Okta
+        seems to hide users), log {followed, error, polled_seconds_ago}, lag_seconds {p50, p99} (event published ->
+        written, of the last 1,000 deliveries; null before the first), worker {running}, hook {refused,
+        refused_seconds_ago, silent, missed, missed_since, events_of_day, warning} (calls of Okta with a wrong secret
+        since the web process began; what the log told and no delivery brought), sweeps {current, last} (as
+        `Sweep.as_json`, or null).
     """
     offset = await state.read(handed_over)
     received, waiting = await inbox.read(
@@ -49,10 +57,12 @@ def _status(db: apsw.Connection, targets: Sequence[str], now: int) -> Status:
         "subjects": _subjects(db, now),
         "users": _users(db),
         "targets": [_target(db, name, errors.get(name, "")) for name in targets],
-        "okta": _okta(worker.get("okta", {}), now),
+        "okta": {**_okta(worker.get("okta", {}), now), "access": why_lost(db)},
+        "log": _log(worker.get("log", {}), now),
+        "sweeps": _sweeps(db),
         "lag_seconds": lag_seconds([lag for (lag,) in rows(db, "recent_lags")]),
         "worker": {"running": _runs(seen_ms, now)},
-        "hook": _hook(read_note(db, REFUSED)[0], now),
+        "hook": {**_hook(read_note(db, REFUSED)[0], now), **(worker.get("hook") or _UNHEARD)},
     }
 
 
@@ -63,8 +73,18 @@ def read_health(db: apsw.Connection, now: int) -> dict[str, Any]:
     return {
         "worker": "running" if _runs(seen_ms, now) else "not running",
         "okta": _reachable(worker.get("okta", {})),
+        "access": why_lost(db) and "lost: Okta hides users it used to show; nobody is deleted. See the status",
+        "log": _followed(worker.get("log", {})),
+        "hook": "silent: see the status" if worker.get("hook", {}).get("silent") else "heard, or nothing to hear",
+        "removals": "held: a person must approve or reject them" if holds.is_any(db) else "none held",
         "oldest_due_seconds": _age(oldest_ms, now),
     }
+
+
+def _followed(noted: dict[str, Any]) -> str:
+    if not noted.get("followed"):
+        return "not followed"
+    return "not readable: see the status" if noted.get("error") else "followed"
 
 
 def _reachable(okta: dict[str, Any]) -> str:
@@ -124,6 +144,7 @@ def _target(db: apsw.Connection, name: str, error: str) -> dict[str, Any]:
         "in_sync": states.get("ok", 0),
         "pending": states.get("pending", 0),
         "parked": states.get("parked", 0),
+        "held": states.get("held", 0),
         "error": error,
     }
 
@@ -131,6 +152,19 @@ def _target(db: apsw.Connection, name: str, error: str) -> dict[str, Any]:
 def _hook(refused: dict[str, Any], now: int) -> dict[str, Any]:
     count = refused.get("count", 0)
     return {"refused": count, "refused_seconds_ago": _age(refused["last_ms"], now) if count else None}
+
+
+def _log(noted: dict[str, Any], now: int) -> dict[str, Any]:
+    return {
+        "followed": noted.get("followed", False),
+        "error": noted.get("error", ""),
+        "polled_seconds_ago": _age(noted.get("polled_ms"), now),
+    }
+
+
+def _sweeps(db: apsw.Connection) -> dict[str, Any]:
+    waiting, over = sweeps.open_sweeps(db), sweeps.last_over(db)
+    return {"current": waiting[0].as_json() if waiting else None, "last": over.as_json() if over else None}
 
 
 def _okta(noted: dict[str, Any], now: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import apsw
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,10 +24,11 @@ from rosterhook.http_server import address_of, inherited, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
-from rosterhook.model import now_ms
-from rosterhook.notes import REFUSED, leave_note
+from rosterhook.model import ORG, now_ms
+from rosterhook.notes import REFUSED, WEB, leave_note
 from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
+from rosterhook.store.queries import run
 from rosterhook.stores import opened_stores
 from rosterhook.targets.registry import opened_targets
 
@@ -72,6 +74,7 @@ class Web:
         self._secrets = None if config.server.open else HookSecrets(config.hook, config.data_dir)
         self._receiver = Receiver(config.hook, self._secrets, inbox, guarded)
         self._noted: tuple[int, int] | None = None
+        self._asked_for: int | None = None
         self.app: ASGIApp = self._receiver
 
     async def keep_watch(self) -> bool:
@@ -80,6 +83,7 @@ class Web:
         """
         if self._secrets is not None:
             self._secrets.refresh()
+        await self._ask_follower()
         refused = self._receiver.refused
         if refused != self._noted:
             told = {"count": refused[0], "last_ms": refused[1]}
@@ -87,9 +91,27 @@ class Web:
             self._noted = refused
         return False
 
+    async def _ask_follower(self) -> None:
+        """Have the System Log read at once, at the start and for deliveries that could not be stored: Okta sends each
+        once more at most.
+        """
+        unstored = self._receiver.unstored
+        if self._asked_for is None:
+            await self._state.write(_begin)
+        elif unstored != self._asked_for:
+            await self._state.write(lambda db: run(db, "ask_follower", {"org": ORG, "now": now_ms()}))
+        self._asked_for = unstored
+
     async def prune(self) -> bool:
         """Forget old deliveries that the worker has taken in. Here, because this process alone writes the inbox."""
         return await self._inbox.prune(await self._state.read(handed_over), now_ms() - self._retention_ms) > 0
+
+
+def _begin(db: apsw.Connection) -> None:
+    """Calls may have found nobody here until now, and do from now on."""
+    now = now_ms()
+    leave_note(db, WEB, {"at_ms": now}, now)
+    run(db, "ask_follower", {"org": ORG, "now": now})
 
 
 @asynccontextmanager

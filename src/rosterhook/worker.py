@@ -6,22 +6,30 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
 import structlog
 
-from rosterhook import directory
+from rosterhook import directory, sweeps
+from rosterhook.audit import HookHealth, hook_as_json, hook_health
 from rosterhook.config import Config, SqlTarget
 from rosterhook.data_dir import only_one, refuse_demo
 from rosterhook.dispatcher import Dispatcher, next_epoch
+from rosterhook.follower import Follower
+from rosterhook.holds import Limit
+from rosterhook.hook_secrets import read_record
 from rosterhook.intake import Intake
-from rosterhook.loops import Loop
+from rosterhook.loops import ClockWatch, Loop
 from rosterhook.model import ORG, Clock, now_ms
+from rosterhook.notes import BORN, leave_note, read_note
 from rosterhook.observe import without_password
 from rosterhook.okta.budget import Budget
-from rosterhook.okta.connect import READ_USERS, connected
+from rosterhook.okta.client import OktaClient
+from rosterhook.okta.connect import READ_LOGS, READ_USERS, connected
+from rosterhook.reconcile import Sweeper
 from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, OktaSource, UserSource
 from rosterhook.store.database import Database
@@ -37,31 +45,51 @@ PRUNE_SECONDS = 600.0
 #: For the steps that are under way when the worker shall end. Shorter than the ten seconds that Docker grants.
 DRAIN_SECONDS = 5.0
 DAY_MS = 24 * 3600 * 1000
+FOLLOW_SECONDS = 0.5
+#: Nobody waits longer for the next try by anybody's order but a target's own.
+LONGEST_WAIT_MS = 3600 * 1000
+
+_NOT_WHAT_IS_WRITTEN = {"name", "url", "url_file", "drift", "hold_users", "hold_percent", "hold_minutes"}
 
 log = structlog.get_logger("rosterhook.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Okta:
+    """What there is of the org. Without a login only the source, which then is the events themselves.
+
+    Attributes:
+        log: reads the System Log; logged in by itself, so that a scope that only the log needs cannot hinder the users.
+    """
+
+    source: UserSource
+    budget: Budget | None = None
+    users: OktaClient | None = None
+    log: OktaClient | None = None
 
 
 class Worker:
     """All loops over one state store. `async with opened(config) as worker: await worker.run(stop)`."""
 
     def __init__(
-        self,
-        config: Config,
-        stores: Stores,
-        source: UserSource,
-        targets: Sequence[Target],
-        epoch: int,
-        budget: Budget | None,
-        clock: Clock,
+        self, config: Config, stores: Stores, okta: Okta, targets: Sequence[Target], epoch: int, clock: Clock
     ) -> None:
         self._config = config
         self._state = state = stores.state
-        self._budget = budget
+        self._okta = okta
         self._clock = clock
+        self._clock_watch = ClockWatch(clock)
+        self._our_hooks = read_record(config.data_dir).hook_ids()
+        self._hook: HookHealth | None = None
+        limits = {target.name: _limit(target) for target in config.targets}
+        self._dispatchers = [
+            Dispatcher(state, target, epoch, limit=limits[target.name], clock=clock) for target in targets
+        ]
         names = [target.name for target in targets]
-        self._dispatchers = [Dispatcher(state, target, epoch, clock=clock) for target in targets]
-        self._resolver = Resolver(state, source, names, on_change=self._ring_dispatchers, clock=clock)
-        intake = Intake(stores.inbox, state, on_due=lambda: self._resolving.ring(), clock=clock)
+        self._resolver = Resolver(state, okta.source, names, on_change=self._ring_dispatchers, clock=clock)
+        intake = Intake(stores.inbox, state, on_due=self._ring_resolver, our_hooks=lambda: self._our_hooks, clock=clock)
+        self._follower = self._make_follower()
+        self._sweeper = self._make_sweeper(targets)
         self._resolving = Loop("resolver", self._resolver.step, idle_seconds=IDLE_SECONDS)
         self._dispatching = [
             Loop(f"dispatcher {each.target.name}", each.step, idle_seconds=IDLE_SECONDS) for each in self._dispatchers
@@ -70,9 +98,39 @@ class Worker:
             Loop("intake", intake.step, idle_seconds=INBOX_POLL_SECONDS),
             self._resolving,
             *self._dispatching,
-            Loop("note", self._leave_note, idle_seconds=NOTE_SECONDS),
+            *([Loop("follower", self._follower.step, idle_seconds=FOLLOW_SECONDS)] if self._follower else []),
+            *([Loop("sweeper", self._sweeper.step, idle_seconds=IDLE_SECONDS)] if self._sweeper else []),
+            Loop("note", self._watch, idle_seconds=NOTE_SECONDS),
             Loop("prune", self._prune, idle_seconds=PRUNE_SECONDS),
         ]
+
+    def _make_follower(self) -> Follower | None:
+        if self._okta.log is None:
+            return None
+        return Follower(
+            self._state,
+            self._okta.log,
+            poll_seconds=self._config.follower.poll_seconds,
+            on_due=self._ring_resolver,
+            is_urgent=lambda: self._hook is not None and self._hook.is_log_first,
+            our_hooks=lambda: self._our_hooks,
+            clock=self._clock,
+        )
+
+    def _make_sweeper(self, targets: Sequence[Target]) -> Sweeper | None:
+        if self._okta.users is None or self._okta.budget is None:
+            return None
+        repaired = {target.name for target in self._config.targets if target.drift == "repair"}
+        return Sweeper(
+            self._state,
+            self._okta.users,
+            self._okta.budget,
+            targets,
+            repairs=lambda name: name in repaired,
+            at=self._config.reconcile.at,
+            on_change=self._ring_all,
+            clock=self._clock,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then every loop ends after the step it is in: nothing is left half done."""
@@ -91,32 +149,60 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._state.write(lambda db: run(db, "leave_note", {**self._note(), "now": 0}))
 
+    def _ring_resolver(self) -> None:
+        self._resolving.ring()
+
     def _ring_dispatchers(self) -> None:
         for loop in self._dispatching:
             loop.ring()
 
-    async def _leave_note(self) -> bool:
-        await self._state.write(lambda db: run(db, "leave_note", self._note()))
+    def _ring_all(self) -> None:
+        self._ring_resolver()
+        self._ring_dispatchers()
+
+    async def _watch(self) -> bool:
+        """Look after what no event tells: the clock, the hook; and tell the other processes how things stand."""
+        self._our_hooks = read_record(self._config.data_dir).hook_ids()
+        if self._okta.log is not None:
+            self._judge_hook(await self._state.read(lambda db: hook_health(db, self._clock())))
+        await self._state.write(self._leave_note)
         return False
+
+    def _judge_hook(self, health: HookHealth) -> None:
+        before, self._hook = self._hook, health
+        if health.warning and not (before and before.warning):
+            log.error("hook.warning", reason=health.warning)
+        elif before and before.warning and not health.warning:
+            log.info("hook.well_again")
+
+    def _leave_note(self, db: apsw.Connection) -> None:
+        now = self._clock()
+        if self._clock_watch.was_set_back():
+            log.warning("clock.set_back", hint="Nobody waits for the old time to come again.")
+            wake(db, now, later_ms=0)
+        run(db, "leave_note", self._note())
 
     def _note(self) -> dict[str, object]:
         note = {
             "okta": {
                 "mode": self._config.okta.login or "events",
-                "budget": self._budget.as_dict() if self._budget else {},
+                "budget": self._okta.budget.as_dict() if self._okta.budget else {},
                 "error": self._resolver.health.error,
                 "read_ms": self._resolver.health.read_ms,
             },
+            "log": {
+                "followed": self._follower is not None,
+                "error": self._follower.error if self._follower else "",
+                "polled_ms": self._follower.polled_ms if self._follower else None,
+            },
+            "hook": hook_as_json(self._hook) if self._hook else {},
             "targets": {each.target.name: each.error for each in self._dispatchers},
         }
         return {"org": ORG, "name": "worker", "value": json.dumps(note), "now": self._clock()}
 
     async def _prune(self) -> bool:
         before = self._clock() - int(self._config.store.retention_days * DAY_MS)
-        forgotten = await self._state.write(lambda db: run(db, "prune_quarantine", {"before": before}))
-        if forgotten:
-            log.warning("quarantine.pruned", deliveries=forgotten, older_than_days=self._config.store.retention_days)
-        return await self._state.write(lambda db: run(db, "prune_events", {"before": before})) > 0
+        return await self._state.write(lambda db: prune(db, before, self._config.store.retention_days))
 
 
 @asynccontextmanager
@@ -133,10 +219,10 @@ async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Work
         only_one(config.data_dir, "worker"),
         opened_stores(config.data_dir) as stores,
         opened_targets(config.targets) as targets,
-        _source(config, stores.state) as (source, budget),
+        _okta(config, stores.state) as okta,
     ):
         epoch = await stores.state.write(lambda db: _prepare(db, config, clock()))
-        yield Worker(config, stores, source, targets, epoch, budget, clock)
+        yield Worker(config, stores, okta, targets, epoch, clock)
 
 
 async def run_worker(config: Config, stop: asyncio.Event) -> None:
@@ -148,18 +234,22 @@ async def run_worker(config: Config, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _source(config: Config, state: Database) -> AsyncIterator[tuple[UserSource, Budget | None]]:
+async def _okta(config: Config, state: Database) -> AsyncIterator[Okta]:
     if config.okta.login is None:
         log.warning(
             "okta.not_asked",
             reason="there is no okta.token and no okta.client_id: users are built from the events alone",
             hint="Set okta.org_url, and okta.token or okta.client_id with a key, for whole profiles.",
         )
-        yield EventSource(state), None
+        yield Okta(EventSource(state))
         return
     budget = Budget(config.okta.share)
-    async with connected(config.okta, [READ_USERS], budget=budget) as client:
-        yield OktaSource(client, budget), budget
+    async with AsyncExitStack() as stack:
+        users = await stack.enter_async_context(connected(config.okta, [READ_USERS], budget=budget))
+        log_client = None
+        if config.follower.enabled:
+            log_client = await stack.enter_async_context(connected(config.okta, [READ_LOGS], budget=budget))
+        yield Okta(OktaSource(users, budget), budget, users, log_client)
 
 
 def _prepare(db: apsw.Connection, config: Config, now: int) -> int:
@@ -167,7 +257,31 @@ def _prepare(db: apsw.Connection, config: Config, now: int) -> int:
     _same_org(db, config.okta.org_url, now)
     for target in config.targets:
         directory.want_everybody(db, target.name, fingerprint(target), now)
+    wake(db, now, later_ms=LONGEST_WAIT_MS)
+    if not read_note(db, BORN)[0]:
+        leave_note(db, BORN, {"at_ms": now}, now)
+    if config.okta.login and config.reconcile.first_load and sweeps.newest(db) is None:
+        sweeps.order(db, "backfill", "first start", now)
     return next_epoch(db, now)
+
+
+def wake(db: apsw.Connection, now: int, *, later_ms: int) -> None:
+    """Give everybody their next chance now who would wait for more than `later_ms`: the clock was set back."""
+    for name in ("wake_subjects", "wake_links"):
+        run(db, name, {"now": now, "later": now + later_ms})
+
+
+def prune(db: apsw.Connection, before: int, days: float) -> bool:
+    """Forget a little of what is old; tell whether there may be more."""
+    if forgotten := run(db, "prune_quarantine", {"before": before}):
+        log.warning("quarantine.pruned", deliveries=forgotten, older_than_days=days)
+    run(db, "prune_hours", {"before": before})
+    run(db, "prune_sweeps", {"before": before})
+    return run(db, "prune_events", {"before": before}) > 0 or forgotten > 0
+
+
+def _limit(target: SqlTarget) -> Limit:
+    return Limit(target.hold_users, target.hold_percent, int(target.hold_minutes * 60_000))
 
 
 def _same_org(db: apsw.Connection, org_url: str | None, now: int) -> None:
@@ -178,6 +292,6 @@ def _same_org(db: apsw.Connection, org_url: str | None, now: int) -> None:
 
 def fingerprint(target: SqlTarget) -> str:
     """Of all in a target's configuration that decides what is written where; not of its password."""
-    settings: dict[str, Any] = target.model_dump(mode="json", exclude={"name", "url", "url_file"})
+    settings: dict[str, Any] = target.model_dump(mode="json", exclude=_NOT_WHAT_IS_WRITTEN)
     settings["url"] = without_password(target.url.get_secret_value())
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -20,6 +20,8 @@ import httpx2
 HOOK_SECRET = "story-hook-secret-4711"
 OKTA_TOKEN = "story-okta-token-0815"
 ADMIN_TOKEN = "story-admin-token-1147"
+#: For stories of single events: nobody comes who was not told of.
+FIRST_LOAD_OFF = "[reconcile]\nfirst_load = false\n"
 SECRET_LINE = b"Authorization: " + HOOK_SECRET.encode()
 POLL_SECONDS = 0.1
 
@@ -120,7 +122,9 @@ class Org:
 class Service:
     """`rosterhook serve` over a folder of its own, started again as often as the story wants."""
 
-    def __init__(self, folder: Path, org: Org | None, target: str, *, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, org: Org | None, target: str, *, port: int | None = None, more: str = FIRST_LOAD_OFF
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -129,7 +133,7 @@ class Service:
         self.config.write_text(
             f'data_dir = "{folder / "data"}"\n'
             f'[server]\nport = {self.port}\nadmin_token = "{ADMIN_TOKEN}"\n'
-            f'[hook]\nsecret = "{HOOK_SECRET}"\n{okta}'
+            f'[hook]\nsecret = "{HOOK_SECRET}"\n{okta}{more}'
             f'[[targets]]\nname = "app"\ntype = "sql"\n{target}\n'
         )
         self.runs: list[Process] = []

@@ -100,6 +100,11 @@ class Newcomer:
             "--target-file", "database",
         )  # fmt: skip
 
+    def hold_nothing(self) -> None:
+        """Random traffic removes more than an org of people does."""
+        with (self.folder / "rosterhook.toml").open("a") as file:
+            file.write("hold_percent = 100\n")
+
     @contextmanager
     def serving(self) -> Iterator[Process]:
         """`rosterhook serve`, up."""
@@ -207,6 +212,7 @@ async def test_no_event_is_lost_while_the_secret_is_rotated(tmp_path: Path, post
     with newcomer.org("--users", "200") as org, nginx(tmp_path, newcomer.port, *newcomer.certificate()) as hook_port:
         new_user(org, "canary@example.com")
         assert newcomer.init(hook_port, postgres_url).returncode == 0
+        newcomer.hold_nothing()
         with newcomer.serving():
             created = newcomer.run("hook", "create", "--canary", "canary@example.com", "--wait", "30")
             assert created.returncode == 0, created.stdout + created.stderr

@@ -43,7 +43,7 @@ def test_event_becomes_a_row_and_every_command_tells_it(service: Service, org: O
     status = json.loads(service.command("status", "--json").stdout)
     assert status["deliveries"] == {"received": 3, "waiting": 0, "quarantined": 1}
     assert status["events"] == {"stored": 1, "duplicates": 1}
-    assert status["targets"] == [{"name": "app", "in_sync": 1, "pending": 0, "parked": 0, "error": ""}]
+    assert status["targets"] == [{"name": "app", "in_sync": 1, "pending": 0, "parked": 0, "held": 0, "error": ""}]
     assert status["okta"]["mode"] == "token"
     assert status["lag_seconds"]["p99"] > 0
     [held] = json.loads(service.command("users", "--json").stdout)
@@ -239,7 +239,7 @@ def test_tutorials_env_is_enough(tmp_path: Path, org: Org) -> None:
     port = free_port()
     (tmp_path / ".env").write_text(
         f"okta_url={org.url}\nokta_key={OKTA_TOKEN}\nROSTERHOOK_HOOK__SECRET={HOOK_SECRET}\n"
-        f"ROSTERHOOK_SERVER__PORT={port}\nFOREIGN=1\n"
+        f"ROSTERHOOK_SERVER__PORT={port}\nROSTERHOOK_RECONCILE__FIRST_LOAD=false\nFOREIGN=1\n"
     )
     user = org.ask("truth")["users"][0]
     serving = Process("rosterhook", "serve", cwd=tmp_path)
@@ -267,7 +267,7 @@ def test_check_tells_point_by_point(tmp_path: Path, org: Org) -> None:
     good = service.command("check")
     assert good.returncode == 0, good.stdout
     points = [line.split("  ")[0] for line in good.stdout.splitlines() if not line.startswith(" ")]
-    assert points == ["✓ hook", "✓ data_dir", "✓ okta", "✓ clock", "! hook in okta", "✓ target app"]
+    assert points == ["✓ hook", "✓ data_dir", "✓ okta", "✓ clock", "✓ system log", "! hook in okta", "✓ target app"]
     assert not (tmp_path / "users.db").exists()
     service.config.write_text(service.config.read_text().replace(OKTA_TOKEN, "wrong-token"))
     bad = service.command("check")

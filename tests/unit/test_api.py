@@ -173,7 +173,7 @@ async def test_status_has_every_promised_number(tmp_path: Path) -> None:
     assert status["events"] == {"stored": 0, "duplicates": 0}
     assert status["subjects"]["due"] == status["subjects"]["parked"] == 0
     assert status["users"] == {"active": 1, "total": 1, "deleted": 0}
-    assert status["targets"] == [{"name": "app", "in_sync": 1, "pending": 0, "parked": 0, "error": ""}]
+    assert status["targets"] == [{"name": "app", "in_sync": 1, "pending": 0, "parked": 0, "held": 0, "error": ""}]
     assert set(status["okta"]) >= {"mode", "budget"}
     assert status["lag_seconds"] == {"p50": None, "p99": None}
     assert 'rosterhook_links{state="in_sync",target="app"} 1.0' in metrics

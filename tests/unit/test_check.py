@@ -47,14 +47,17 @@ Check = Callable[..., tuple[int, str]]
 
 
 class Org:
-    """Answers every request alike; `users` and `ahead` (its clock's seconds before ours) may be changed."""
+    """Answers every request alike, but one for the log as told; `ahead` is its clock's seconds before ours."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.log_status = 200
         self.users: list[dict[str, Any]] = [USER]
         self.ahead: float | None = 0.0
 
-    def answer(self, _: httpx2.Request) -> httpx2.Response:
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/api/v1/logs" and self.status == 200:
+            return httpx2.Response(self.log_status, json=[], headers={"Link": f'<{request.url}>; rel="next"'})
         date = {} if self.ahead is None else {"Date": formatdate(time.time() + self.ahead, usegmt=True)}
         return httpx2.Response(self.status, json=self.users, headers=date)
 
@@ -94,12 +97,22 @@ def test_a_program_reads_every_point(check: Check) -> None:
         "data_dir": "ok",
         "okta": "ok",
         "clock": "ok",
+        "system log": "ok",
         "hook in okta": "warning",
         "target app": "ok",
     }
     assert found(printed) == list(states.items())
     assert {frozenset(point) for point in json.loads(printed)} == {frozenset({"name", "state", "message", "cure"})}
     assert SECRET not in printed
+
+
+def test_a_log_that_may_not_be_read_is_a_warning(check: Check, org: Org) -> None:
+    """Without the log users are synced all the same: it fails nothing, and the cure says what is lost by it."""
+    org.log_status = 403
+    code, printed = check(TOML, "--json")
+    [point] = [each for each in json.loads(printed) if each["name"] == "system log"]
+    assert (code, point["state"]) == (0, "warning")
+    assert "what the hook misses" in point["cure"]
 
 
 def test_people_read_the_same_points(check: Check, org: Org) -> None:

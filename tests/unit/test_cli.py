@@ -16,11 +16,11 @@ import pytest
 from cyclopts import CycloptsError
 
 from rosterhook import cli, directory
+from rosterhook.arrivals import HOOK, record_event
 from rosterhook.cli import check, common, look, points, run
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.inbox import SqliteInbox
-from rosterhook.intake import record_event
 from rosterhook.okta import events as okta_events
 from rosterhook.store.database import Database
 
@@ -45,7 +45,7 @@ def put_event(number: int, kind: str = "user.lifecycle.activate", user: str = "0
     body = {"uuid": f"e-{number}", "eventType": kind, "published": "2026-01-01T00:00:00.000Z",
             "target": [{"id": user, "type": "User"}]}  # fmt: skip
     event = okta_events.parse(json.dumps(body).encode())
-    write(lambda db: record_event(db, event, number, number))
+    write(lambda db: record_event(db, event, HOOK, number, number))
 
 
 def put_user(number: int, login: str) -> None:
@@ -212,10 +212,10 @@ def test_a_reader_who_leaves_early_sees_no_error(command: Command) -> None:
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
 
 
-@pytest.mark.parametrize("more", ["--parked", "--quarantined", "--all", "--target=users"])
+@pytest.mark.parametrize("more", ["--quarantined", "--all", "--target=users"])
 def test_gone_goes_with_ids_alone(command: Command, more: str) -> None:
     """An option that --gone would not heed is refused."""
-    with pytest.raises(RosterhookError, match="--gone goes with Okta ids alone"):
+    with pytest.raises(RosterhookError, match="--gone goes with Okta ids or --parked alone"):
         command("replay", "00u1", "--gone", more)
 
 

@@ -224,6 +224,7 @@ async def test_the_snapshot_tells_what_is_known() -> None:
     assert budget.as_dict() == {
         "users": {"limit": 50, "remaining": 40, "free": 24, "reset_in_seconds": 21},
         "user": unknown,
+        "logs": unknown,
         "other": unknown,
     }
 

@@ -134,14 +134,18 @@ async def test_an_api_token_that_is_refused_is_asked_once() -> None:
     assert len(asked) == 1
 
 
-async def test_the_worker_asks_for_the_least_scope(key_file: Path, tmp_path: Path) -> None:
-    """It reads users, and so asks for okta.users.read alone, within the budget that `status` shows."""
+async def test_the_worker_asks_for_the_least_scopes(key_file: Path, tmp_path: Path) -> None:
+    """It reads users and the log with a token each, so that a scope that is missing for one hinders the other not; both
+    within the budget that `status` shows.
+    """
     async with opened_stores(tmp_path / "data") as stores:
         config = Config(okta=service_app(key_file))
-        async with worker._source(config, stores.state) as (source, budget):
-            assert isinstance(source, OktaSource)
-            assert source._client._auth.scopes == ("okta.users.read",)  # type: ignore[attr-defined]
-            assert source._client._budget is budget  # type: ignore[attr-defined]
+        async with worker._okta(config, stores.state) as okta:
+            assert isinstance(okta.source, OktaSource)
+            assert okta.source._client is okta.users
+            assert okta.users._auth.scopes == ("okta.users.read",)
+            assert okta.log._auth.scopes == ("okta.logs.read",)
+            assert okta.users._budget is okta.log._budget is okta.budget
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from resolver_bench import AT, Bench, okta_user
 from structlog.testing import capture_logs
 
 from rosterhook import sources
+from rosterhook.arrivals import HOOK, record_event
 from rosterhook.errors import OktaError, OktaForbidden, OktaUnavailable, RosterhookError, StoreError
-from rosterhook.intake import record_event
 from rosterhook.okta.events import parse
 from rosterhook.replay import Order, accept_gone, carry_out, replay_users
 from rosterhook.resolver import TRIES
@@ -96,7 +96,7 @@ async def tell(bench: Bench, user_id: str, event_type: str) -> None:
     """Have an event of this type in the store."""
     body = {"uuid": event_type, "eventType": event_type, "target": [{"id": user_id, "type": "User"}]}
     await bench.state.write(
-        lambda db: record_event(db, parse(json.dumps(body).encode()), bench.now, bench.now) and None
+        lambda db: record_event(db, parse(json.dumps(body).encode()), HOOK, bench.now, bench.now) and None
     )
 
 
@@ -211,7 +211,7 @@ async def test_a_mistyped_replay_leaves_no_tombstone(bench: Bench) -> None:
 async def test_a_replay_of_who_was_named_by_an_event_leaves_a_tombstone(bench: Bench) -> None:
     """Whom an event has named was there: gone before ever seen is a tombstone, by `replay` too."""
     body = {"uuid": "e", "eventType": "user.lifecycle.create", "target": [{"id": "00uA", "type": "User"}]}
-    await bench.state.write(lambda db: record_event(db, parse(json.dumps(body).encode()), 1, 1))
+    await bench.state.write(lambda db: record_event(db, parse(json.dumps(body).encode()), HOOK, 1, 1))
     await bench.state.write(lambda db: db.execute("DELETE FROM subject") and None)
     await bench.state.write(lambda db: replay_users(db, ["00uA"], None, bench.now))
     await bench.resolver.step()

@@ -10,8 +10,8 @@ import pytest
 from resolver_bench import AT, STAMP, Bench, okta_user
 
 from rosterhook import directory
+from rosterhook.arrivals import HOOK, record_event
 from rosterhook.errors import OktaError, OktaUnavailable
-from rosterhook.intake import record_event
 from rosterhook.okta.events import parse
 from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, Subject, shows
@@ -151,7 +151,7 @@ async def test_without_a_token_known_truth_is_not_replaced_by_older_events(bench
     for second, event_type in ((1, "user.account.reset_password"), (9, "group.user_membership.add")):
         body = {"uuid": event_type, "eventType": event_type, "published": f"2026-01-01T00:00:{second:02}.000Z"}
         raw = json.dumps({**body, "target": [target]}).encode()
-        await bench.state.write(lambda db, raw=raw: record_event(db, parse(raw), bench.now, bench.now) and None)
+        await bench.state.write(lambda db, raw=raw: record_event(db, parse(raw), HOOK, bench.now, bench.now) and None)
     await Resolver(bench.state, EventSource(bench.state), ["app"], clock=lambda: bench.now).step()
     held = await bench.held("00u1")
     assert held
@@ -171,7 +171,7 @@ async def test_without_okta_users_are_made_of_events(bench: Bench) -> None:
 
     async def take(*bodies: bytes) -> dict[str, Any]:
         for body in bodies:
-            await bench.state.write(lambda db, body=body: record_event(db, parse(body), 0, bench.now) and None)
+            await bench.state.write(lambda db, body=body: record_event(db, parse(body), HOOK, 0, bench.now) and None)
         await resolver.step()
         found = await bench.held("00u1")
         assert found

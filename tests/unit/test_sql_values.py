@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
+from rosterhook.targets.sql_alike import alike_for
 from rosterhook.targets.sql_table import Found, type_name
 from rosterhook.targets.sql_values import Field, Unfit, Unsupported, converter, readable
 
@@ -136,7 +137,7 @@ def test_other_types_are_not_supported(kind: sa.types.TypeEngine) -> None:
 
 def test_the_reason_names_column_and_attribute() -> None:
     """A refusal names the column, its type and the attribute."""
-    field = Field("age", "profile.age", "INTEGER", True, converter(sa.Integer(), PG))
+    field = Field("age", "profile.age", "INTEGER", True, converter(sa.Integer(), PG), alike_for(sa.Integer()))
     with pytest.raises(Unfit) as refused:
         field.value_of({"profile": {"age": "secret"}})
     assert str(refused.value) == 'column "age" (INTEGER) cannot hold profile.age: it is text'
@@ -144,10 +145,10 @@ def test_the_reason_names_column_and_attribute() -> None:
 
 def test_nothing_is_null_where_null_is_allowed() -> None:
     """A missing attribute is NULL, and a reason to park where the column is NOT NULL."""
-    convert = converter(sa.Text(), PG)
-    assert Field("x", "profile.y", "TEXT", True, convert).value_of({"profile": {}}) is None
+    convert, alike = converter(sa.Text(), PG), alike_for(sa.Text())
+    assert Field("x", "profile.y", "TEXT", True, convert, alike).value_of({"profile": {}}) is None
     with pytest.raises(Unfit, match=r'^column "x" is NOT NULL but the user has no profile\.y$'):
-        Field("x", "profile.y", "TEXT", False, convert).value_of({"profile": {}})
+        Field("x", "profile.y", "TEXT", False, convert, alike).value_of({"profile": {}})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import apsw
 from cyclopts import Parameter
 
 from rosterhook.cli.common import ConfigPath, DryRun, load, out, with_stores
+from rosterhook.cli.moments import moment_ms
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.model import now_ms
@@ -26,17 +27,26 @@ def replay(
     *users: Annotated[str, Parameter(help="Okta ids of users to read and write again.")],
     target: Annotated[str | None, Parameter(help="Only this target.")] = None,
     parked: Annotated[bool, Parameter(negative="", help="Everything that is parked.")] = False,
+    reason: Annotated[str | None, Parameter(help="With --parked: only reasons with this text.")] = None,
+    since: Annotated[
+        str | None, Parameter(help="With --parked: only what failed since then; 2h, 7d, or a stamp.")
+    ] = None,
     quarantined: Annotated[bool, Parameter(negative="", help="Deliveries that were not understood.")] = False,
     everybody: Annotated[bool, Parameter(name="--all", negative="", help="Write every user again.")] = False,
     gone: Annotated[
-        bool, Parameter(negative="", help="Take the named users for deleted: they are parked, and you have looked.")
+        bool,
+        Parameter(
+            negative="",
+            help="Take the named users for deleted, or with --parked all whom Okta does not find: you have looked.",
+        ),
     ] = False,
     dry_run: DryRun = False,
     config: ConfigPath = None,
 ) -> None:
     """Try again: some users, all that is parked, the quarantine, or a whole target. Repeating harms nothing."""
     loaded = load(config)
-    order = Order(users, gone, target, parked, quarantined, everybody)
+    since_ms = None if since is None else moment_ms(since, now_ms())
+    order = Order(users, gone, target, parked, reason, since_ms, quarantined, everybody)
     _sensible(loaded, order)
 
     def work(db: apsw.Connection) -> Replayed:
@@ -59,12 +69,15 @@ def _sensible(config: Config, order: Order) -> None:
         raise RosterhookError(
             "Nothing was chosen to replay.", hint="Name Okta ids of users, or --parked, --quarantined or --all."
         )
-    if order.gone and not order.users:
-        raise RosterhookError("--gone needs Okta ids of users.", hint="`rosterhook parked` lists them.")
-    if order.gone and (order.target or order.parked or order.quarantined or order.everybody):
+    if (order.reason is not None or order.since_ms is not None) and not order.parked:
+        raise RosterhookError("--reason and --since choose among what is parked.", hint="Add --parked.")
+    if order.gone and not (order.users or order.parked):
+        raise RosterhookError("--gone needs Okta ids of users, or --parked.", hint="`rosterhook parked` lists them.")
+    chosen = order.target or order.quarantined or order.everybody or order.reason or order.since_ms is not None
+    if order.gone and chosen:
         raise RosterhookError(
-            "--gone goes with Okta ids alone: it holds for every target, and replays nothing else.",
-            hint="Leave out --target, --parked, --quarantined and --all, or give them in a command of their own.",
+            "--gone goes with Okta ids or --parked alone: it holds for every target, and replays nothing else.",
+            hint="Leave out --target, --reason, --since, --quarantined and --all, or give them in another command.",
         )
     names = [each.name for each in config.targets]
     if order.target is not None and order.target not in names:

@@ -1,9 +1,8 @@
-"""`status`, `users`, `events` and `parked`: how things stand."""
+"""`status`, `users` and `events`: how things stand."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
@@ -12,9 +11,10 @@ from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
+from rosterhook.access import ROLE
 from rosterhook.cli.common import AsJson, ConfigPath, load, out, plain, print_json, to_json, with_stores
+from rosterhook.cli.tables import add, table_of
 from rosterhook.directory import shown
-from rosterhook.errors import RosterhookError
 from rosterhook.model import ORG, iso, now_ms
 from rosterhook.okta import events as okta_events
 from rosterhook.status import Status, read_status
@@ -58,11 +58,11 @@ def users(*, config: ConfigPath = None, as_json: AsJson = False, limit: Limit = 
         if as_json:
             print_json([row async for row in pages])
             return
-        table = _table("Id", "Status", "Login", "Version", "Changed")
+        table = table_of("Id", "Status", "Login", "Version", "Changed")
         async for row in pages:
             kept = row["rosterhook"]
             login = (row.get("profile") or {}).get("login", "")
-            _add(table, row["id"], row.get("status", ""), login, kept["version"], kept["changed"])
+            add(table, row["id"], row.get("status", ""), login, kept["version"], kept["changed"])
         out.print(table)
 
     with_stores(load(config), work)
@@ -89,24 +89,6 @@ def events(
             await _follow(stores.state, user, last, as_json)
 
     with_stores(load(config), work)
-
-
-def parked(
-    *,
-    config: ConfigPath = None,
-    as_json: AsJson = False,
-    delivery: Annotated[
-        int | None, Parameter(help="Print the body of the quarantined delivery with this number.")
-    ] = None,
-) -> None:
-    """List what could not be understood, read or written, each with its reason. `replay` tries it again."""
-    found = with_stores(load(config), lambda s: s.state.read(_parked))
-    if delivery is not None:
-        out.out(_body_of(found, delivery), highlight=False)
-    elif as_json:
-        print_json(found)
-    else:
-        _print_parked(found)
 
 
 async def _user_pages(state: Database, limit: int | None) -> AsyncIterator[dict[str, Any]]:
@@ -166,64 +148,6 @@ def _print_events(found: Iterable[Numbered], as_json: bool) -> None:
         out.print(Text.assemble((when, "dim"), plain(rest)), soft_wrap=True)
 
 
-def _parked(db: apsw.Connection) -> dict[str, list[dict[str, Any]]]:
-    everything = {"org": ORG, "limit": -1}
-    return {
-        "deliveries": [
-            {
-                "id": number,
-                "delivery_seq": seq,
-                "received": iso(received_ms),
-                "reason": reason,
-                "headers": json.loads(headers),
-                "body": body.decode("utf-8", "replace"),
-            }
-            for number, seq, received_ms, reason, headers, body in rows(
-                db, "list_quarantine", {**everything, "after": 0}
-            )
-        ],
-        "reads": [
-            {"user": user, "attempts": attempts, "reason": reason}
-            for user, attempts, reason in rows(db, "list_parked_subjects", everything)
-        ],
-        "writes": [
-            {"target": target, "user": user, "attempts": attempts, "reason": reason}
-            for target, user, attempts, reason in rows(db, "list_parked_links", everything)
-        ],
-    }
-
-
-def _body_of(found: dict[str, list[dict[str, Any]]], number: int) -> str:
-    for one in found["deliveries"]:
-        if one["id"] == number:
-            return str(one["body"])
-    raise RosterhookError(
-        f"There is no delivery {number} in quarantine.", hint="`rosterhook parked` lists their numbers."
-    )
-
-
-def _print_parked(found: dict[str, list[dict[str, Any]]]) -> None:
-    if not any(found.values()):
-        out.print("Nothing is parked.")
-        return
-    if found["deliveries"]:
-        table = _table("No.", "Received", "Reason", title="In quarantine: deliveries that were not understood")
-        for one in found["deliveries"]:
-            _add(table, one["id"], one["received"], one["reason"])
-        out.print(table)
-    if found["reads"]:
-        table = _table("User", "Tries", "Reason", title="Parked: cannot be read from Okta")
-        for one in found["reads"]:
-            _add(table, one["user"], one["attempts"], one["reason"])
-        out.print(table)
-    if found["writes"]:
-        table = _table("Target", "User", "Reason", title="Parked: cannot be written")
-        for one in found["writes"]:
-            _add(table, one["target"], one["user"], one["reason"])
-        out.print(table)
-    out.print("Mend the cause, then: [bold]rosterhook replay --parked[/] or [bold]--quarantined[/]")
-
-
 def _print_status(found: Status) -> None:
     lag, okta, people = found["lag_seconds"], found["okta"], found["users"]
     facts = {
@@ -233,19 +157,21 @@ def _print_status(found: Status) -> None:
             **found["deliveries"]
         ),
         **_refused(found["hook"]),
+        "System Log": _log(found["log"]),
         "Events": "{stored:,} stored, {duplicates:,} came again".format(**found["events"]),
         "To read": "{due:,} due, {parked:,} parked".format(**found["subjects"]),
+        **_warnings(found),
         "Users": "{active:,} active of {total:,}, {deleted:,} deleted".format(**people),
         "Lag": "nothing written yet" if lag["p50"] is None else f"{lag['p50']:.2f} s median, {lag['p99']:.2f} s p99",
     }
     grid = Table.grid(padding=(0, 2))
     for name, fact in facts.items():
-        _add(grid, plain(name, "bold"), fact)
+        add(grid, plain(name, "bold"), fact)
     out.print(grid)
-    table = _table("Target", "In sync", "Pending", "Parked", "State")
+    table = table_of("Target", "In sync", "Pending", "Parked", "Held", "State")
     for target in found["targets"]:
-        counts = (f"{target[key]:,}" for key in ("in_sync", "pending", "parked"))
-        _add(table, target["name"], *counts, plain(target["error"], "red") if target["error"] else "accepts")
+        counts = (f"{target[key]:,}" for key in ("in_sync", "pending", "parked", "held"))
+        add(table, target["name"], *counts, plain(target["error"], "red") if target["error"] else "accepts")
     out.print(table)
 
 
@@ -256,6 +182,32 @@ def _refused(hook: dict[str, Any]) -> dict[str, Text]:
     return {"Refused": plain(f"{told} `rosterhook hook status` tells more", "red")}
 
 
+def _log(told: dict[str, Any]) -> object:
+    if not told["followed"]:
+        return "not followed"
+    if told["error"]:
+        return plain(told["error"], "red")
+    age = told["polled_seconds_ago"]
+    return "followed" if age is None else f"followed, read {age:,.0f} s ago"
+
+
+def _warnings(found: Status) -> dict[str, object]:
+    """What a person should look at; nothing when all is well."""
+    told: dict[str, object] = {}
+    if found["hook"]["warning"]:
+        told["Hook"] = plain(found["hook"]["warning"], "red")
+    if found["okta"]["access"]:
+        told["Access"] = plain(f"{found['okta']['access']}: nobody is deleted. {ROLE}", "red")
+    if held := sum(target["held"] for target in found["targets"]):
+        told["Held"] = plain(f"{held:,} removals wait for you: `rosterhook holds`", "red")
+    if sweep := found["sweeps"]["current"]:
+        hindered = plain(f": {sweep['error']}", "red") if sweep["error"] else Text("")
+        told["Full read"] = Text.assemble(f"{sweep['kind']}, {sweep['phase']}, {sweep['listed']:,} users", hindered)
+    elif (sweep := found["sweeps"]["last"]) and sweep["error"]:
+        told["Full read"] = plain(f"{sweep['kind']} failed: {sweep['error']}", "red")
+    return told
+
+
 def _mode(mode: str) -> str:
     modes = {
         "token": "read with an API token",
@@ -263,14 +215,3 @@ def _mode(mode: str) -> str:
         "events": "not asked: users are built from events alone (no login to Okta)",
     }
     return modes.get(mode, "not known yet")
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _add(table: Table, *values: object) -> None:
-    table.add_row(*(value if isinstance(value, Text) else plain(value) for value in values))

@@ -19,7 +19,18 @@ from rosterhook.hook.doctor import look
 from rosterhook.hook.okta_side import not_ours
 from rosterhook.hook.opened import opened_side
 from rosterhook.hook_secrets import HookSecrets, read_record
-from rosterhook.okta.connect import READ_EVENT_HOOKS, READ_USERS, ScopeCheck, check_scopes, connected, open_key_file
+from rosterhook.model import iso, now_ms
+from rosterhook.okta.connect import (
+    READ_EVENT_HOOKS,
+    READ_LOGS,
+    READ_USERS,
+    ScopeCheck,
+    check_scopes,
+    connected,
+    open_key_file,
+)
+from rosterhook.okta.events import FOLLOWED
+from rosterhook.okta.pages import log_place
 from rosterhook.store.database import store_errors
 from rosterhook.stores import org_of, refuse_other_org
 from rosterhook.targets.registry import build_target
@@ -43,8 +54,8 @@ class Point:
     """One thing that was checked.
 
     Attributes:
-        name: what it is about: "config", "hook", "data_dir", "okta", "clock", "public address", "hook in okta" or
-            "target <name>".
+        name: what it is about: "config", "hook", "data_dir", "okta", "clock", "system log", "public address", "hook
+            in okta" or "target <name>".
         message: what was found. Holds no secret.
         cure: what to do; "" when nothing is to be done.
     """
@@ -86,8 +97,24 @@ async def org_points(config: Config) -> AsyncIterator[Point]:
     if hindrance is not None:  # the next call would fail for the same reason
         yield hindrance
         return
+    if config.follower.enabled:
+        yield await log_point(config.okta)
     async for point in hook_in_okta_points(config):
         yield point
+
+
+async def log_point(okta: OktaConfig) -> Point:
+    """Tell whether the System Log can be read. Users are synced without it; what the hook misses is then lost."""
+    place = log_place(iso(now_ms()) or "", FOLLOWED)
+    try:
+        async with connected(okta, [READ_LOGS]) as client:
+            await client.log_page(place)
+    except OktaForbidden as error:
+        cure = f"{error.hint} Until then, what the hook misses comes back with the nightly reconcile alone."
+        return Point("system log", "warning", error.message, cure)
+    except RosterhookError as error:
+        return problem("system log", error)
+    return Point("system log", "ok", "can be followed: what the hook misses comes back")
 
 
 async def hook_in_okta_points(config: Config) -> AsyncIterator[Point]:

@@ -19,7 +19,7 @@ from rosterhook.cli.present import Known
 from rosterhook.cli.setup_files import DOTENV, Answers, Login
 from rosterhook.errors import ConfigError, RosterhookError
 from rosterhook.observe import without_password
-from rosterhook.okta.connect import MANAGE_EVENT_HOOKS, READ_EVENT_HOOKS, READ_USERS
+from rosterhook.okta.connect import MANAGE_EVENT_HOOKS, READ_EVENT_HOOKS, READ_LOGS, READ_USERS
 
 STDIN = "-"
 INDENT = 3
@@ -177,7 +177,7 @@ class Questions:
     def _service_app(self) -> Login:
         options, known = self._options, self._known
         self._say(
-            f"   The app needs an admin role and the scopes {READ_USERS} and, for `rosterhook hook`,"
+            f"   The app needs an admin role and the scopes {READ_USERS}, {READ_LOGS} and, for `rosterhook hook`,"
             f" {READ_EVENT_HOOKS} and {MANAGE_EVENT_HOOKS}. Its private key is a PEM or JSON file."
         )
         return Login(

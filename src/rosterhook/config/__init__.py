@@ -9,7 +9,7 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -17,44 +17,33 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     field_validator,
     model_validator,
 )
 
 from rosterhook.config.section import Section
-from rosterhook.mapping import check_path
+from rosterhook.config.target import DEFAULT_COLUMNS, TUTORIAL_COLUMNS, Name, Policy, SqlTarget
 
-#: What may happen to a user's row: left as it is, marked by the status column, or removed.
-Policy = Literal["keep", "mark", "delete"]
-
-#: Columns of a `users` table when the configuration names none.
-DEFAULT_COLUMNS = {
-    "id": "id",
-    "status": "status",
-    "login": "profile.login",
-    "email": "profile.email",
-    "first_name": "profile.firstName",
-    "last_name": "profile.lastName",
-    "mobile_phone": "profile.mobilePhone",
-    "created": "created",
-    "last_updated": "lastUpdated",
-}
-
-#: The tutorial's own table.
-TUTORIAL_COLUMNS = {
-    "firstName": "profile.firstName",
-    "lastName": "profile.lastName",
-    "email": "profile.email",
-    "mobilePhone": "profile.mobilePhone",
-    "oktaId": "id",
-}
+__all__ = [
+    "DEFAULT_COLUMNS",
+    "TUTORIAL_COLUMNS",
+    "Config",
+    "FollowerConfig",
+    "HookConfig",
+    "LogConfig",
+    "Name",
+    "OktaConfig",
+    "Policy",
+    "ReconcileConfig",
+    "ServerConfig",
+    "SqlTarget",
+    "StoreConfig",
+    "is_loopback",
+    "public_url",
+]
 
 #: What may stand in a header or a claim: no blank, no control character.
 _PRINTABLE = r"^[!-~]+$"
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
 
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
@@ -246,9 +235,29 @@ class HookConfig(Section):
 
 
 class FollowerConfig(Section):
-    """The System Log follower. It comes with a later release; nothing reads this section yet."""
+    """The System Log, which is followed beside the hook: what the hook misses comes back by it."""
 
-    poll_seconds: float = Field(60.0, gt=0, description="How often Okta's System Log is asked.")
+    enabled: bool = Field(True, description="Follow the log. A service app needs the scope okta.logs.read for it.")
+    poll_seconds: float = Field(
+        60.0, ge=1, description="How often the log is asked while nothing happens; more often while something does."
+    )
+
+
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+class ReconcileConfig(Section):
+    """The full read of all users, and the proof that both sides are equal."""
+
+    at: str = Field("02:30", description="Time of day of the nightly reconcile, by this machine's clock; empty: never.")
+    first_load: bool = Field(True, description="Read every user at the first start.")
+
+    @field_validator("at")
+    @classmethod
+    def _at_is_a_time_of_day(cls, value: str) -> str:
+        if value and not _TIME_OF_DAY.fullmatch(value):
+            raise ValueError('is no time of day such as "02:30"; "" is never')
+        return value
 
 
 class LogConfig(Section):
@@ -268,67 +277,6 @@ class StoreConfig(Section):
     )
 
 
-class SqlTarget(Section):
-    """A table in SQLite, PostgreSQL, MySQL or MariaDB."""
-
-    secrets_from_files: ClassVar[tuple[str, ...]] = ("url",)
-
-    name: Name = Field(description="Name of the target in `status`, logs and commands.")
-    type: Literal["sql"] = Field(description="Kind of target.")
-    url: SecretStr = Field(
-        description="Address of the database: `sqlite:///data/users.db`, `postgresql://user:password@host/db`,"
-        " `mysql://user:password@host/db` or `mariadb://...`."
-    )
-    url_file: Path | None = Field(None, description="File that holds `url`.")
-    table: str = Field("users", min_length=1, description="Table to write; made when it is absent.")
-    preset: Literal["tutorial"] | None = Field(
-        None, description="`tutorial` is the table `Users` of Okta's tutorial, columns and all."
-    )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Column to attribute of the Okta user. One column must be `id`; it is the key.",
-    )
-    version_column: str = Field(
-        "rosterhook_version",
-        description="Integer column that keeps an older write from winning. Empty: do without it.",
-    )
-    deactivated: Policy = Field("mark", description="Row of a deactivated user: keep, mark or delete.")
-    suspended: Policy = Field("mark", description="Row of a suspended user: keep, mark or delete.")
-    deleted: Policy = Field("mark", description="Row of a user who is gone from Okta: keep, mark or delete.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_columns(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        if data.get("preset") != "tutorial":
-            return {**data, "columns": data.get("columns") or DEFAULT_COLUMNS}
-        fixed = {"table": "Users", "columns": TUTORIAL_COLUMNS, "version_column": ""}
-        for key in fixed:
-            if key in data and data[key] != fixed[key]:
-                raise ValueError(f'{key} is fixed by preset = "tutorial": leave it out')
-        # The tutorial's table has no status column to mark: who may not sign in any more is not in it.
-        return {"deactivated": "delete", "suspended": "keep", "deleted": "delete", **data, **fixed}
-
-    @model_validator(mode="after")
-    def _columns_fit(self) -> Self:
-        for path in self.columns.values():
-            check_path(path)
-        if list(self.columns.values()).count("id") != 1:
-            raise ValueError('exactly one column must be "id", the key of Okta\'s users')
-        marks = [key for key in ("deactivated", "suspended", "deleted") if getattr(self, key) == "mark"]
-        if marks and "status" not in self.columns.values():
-            raise ValueError(f'{marks[0]} = "mark" needs a column that is "status"; add one, or say "keep" or "delete"')
-        if self.version_column in self.columns:
-            raise ValueError(f'version_column "{self.version_column}" is in columns too')
-        return self
-
-    @property
-    def key_column(self) -> str:
-        """The column that holds Okta's id of the user."""
-        return next(column for column, path in self.columns.items() if path == "id")
-
-
 class Config(BaseModel):
     """All that rosterhook can be told."""
 
@@ -339,6 +287,7 @@ class Config(BaseModel):
     okta: OktaConfig = Field(default_factory=OktaConfig)
     hook: HookConfig = Field(default_factory=HookConfig)
     follower: FollowerConfig = Field(default_factory=FollowerConfig)
+    reconcile: ReconcileConfig = Field(default_factory=ReconcileConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     store: StoreConfig = Field(default_factory=StoreConfig)
     targets: tuple[SqlTarget, ...] = Field((), description="Stores to write to.")

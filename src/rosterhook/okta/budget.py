@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from rosterhook.okta.rates import read_rates
 from rosterhook.okta.window import Window
 
-#: GET /api/v1/users (list, search) and GET /api/v1/users/{id} have limits of their own. (Okta's rate limit table.)
-BUCKETS = ("users", "user", "other")
+#: GET /api/v1/users (list, search), GET /api/v1/users/{id} and GET /api/v1/logs have limits of their own. (Okta's rate
+#: limit table.)
+BUCKETS = ("users", "user", "logs", "other")
 #: Calls at a time. Okta allows 35 in a free org and 75 elsewhere, to all clients of the org together.
 PARALLEL = 10
 #: Good answers until one more call may run beside the others, after Okta complained about too many.
 RECOVERY = 20
 #: Seconds without a new call after that complaint; its `Reset` is only a hint.
 PAUSE = 1.0
+#: Part of what may be spent in a window that `spare` keeps back.
+RESERVE = 0.1
 # Adding a very short time to a clock may not move it: waiting for it would be a busy loop.
 _SHORTEST_SLEEP = 0.01
 
@@ -66,6 +69,11 @@ class Budget:
         window, now = self._window(bucket), self._clock()
         window.roll(now)
         return 0 if max(self._paused_until, window.blocked_until) > now else window.free()
+
+    def spare(self, bucket: str) -> int:
+        """As `free`, but a tenth of what may be spent is kept back: for work that can wait, beside work that cannot."""
+        limit = self._window(bucket).limit or 0
+        return self.free(bucket) - math.ceil(limit * self._share * RESERVE)
 
     async def acquire(self, bucket: str) -> None:
         """Wait until one call is allowed, in the order of asking, and take it."""

@@ -10,12 +10,13 @@ from typing import Any
 import httpx2
 import msgspec
 
-from rosterhook.errors import OktaError
+from rosterhook.errors import OktaError, OktaStalePlace
 from rosterhook.okta import wire
 from rosterhook.okta.auth import Auth
 from rosterhook.okta.budget import PARALLEL, Budget
 from rosterhook.okta.cures import Login
 from rosterhook.okta.faults import fault, request_id_of
+from rosterhook.okta.pages import LOGS, Page, User, place_of
 from rosterhook.okta.paging import next_link
 from rosterhook.okta.users import (
     MAX_IDS,
@@ -28,7 +29,7 @@ from rosterhook.okta.users import (
     path_of,
     searches,
 )
-from rosterhook.okta.wire import Answer, clock_skew, json_of
+from rosterhook.okta.wire import Answer, clock_skew, json_of, raw_list_of
 
 #: Repeats after a 429, as in Okta's own SDK.
 MAX_REPEATS = 2
@@ -162,6 +163,51 @@ class OktaClient:
         what = f"GET {USERS}"
         async for answer in self._pages("users", url, what):
             yield page_of_users(json_of(answer, what))
+
+    async def user_page(self, place: str) -> Page[User]:
+        """One page of users.
+
+        Args:
+            place: `users_place(...)`, or the `next` of the page before.
+
+        Raises:
+            OktaStalePlace: Okta does not know the place any more.
+            OktaError: as every call.
+        """
+        answer, following = await self._page("users", place, f"GET {USERS}")
+        return Page(page_of_users(json_of(answer, f"GET {USERS}")), following)
+
+    async def log_page(self, place: str) -> Page[bytes]:
+        """One page of the System Log, each event still as it came.
+
+        Args:
+            place: `log_place(...)`, or the `next` of the page before. A log that is followed never ends: its last
+                page has a `next` too, for the events to come.
+
+        Raises:
+            OktaStalePlace: Okta does not know the place any more.
+            OktaError: as every call; also when the answer is no list, or tells no place to go on from.
+        """
+        what = f"GET {LOGS}"
+        answer, following = await self._page("logs", place, what)
+        if following is None:
+            raise OktaError(
+                f"Okta's answer to {what} names no next page.",
+                hint="Look for a proxy that takes Link headers away.",
+                status=answer.status,
+            )
+        return Page(raw_list_of(answer, what), following)
+
+    async def _page(self, bucket: str, place: str, what: str) -> tuple[Answer, str | None]:
+        url = self._org_url + place
+        answer = await self._call(bucket, "GET", url, what)
+        if answer.status != 200:
+            error = fault(what, answer.status, answer.headers, answer.body, login=self._login)
+            if answer.status == 400 and "after=" in place and type(error) is OktaError:
+                raise OktaStalePlace(error.message, status=400, code=error.code, request_id=error.request_id)
+            raise error
+        following = next_link(answer.headers.get_list("link"), url)
+        return answer, None if following is None else place_of(following)
 
     async def list_all(self, path: str) -> list[dict[str, Any]]:
         """Every row of a short list of anything but users, such as "/api/v1/eventHooks".

@@ -24,6 +24,7 @@ from rosterhook.private_files import is_open_to_others
 
 #: Scopes of Okta's API. An API token has none: its admin's role decides.
 READ_USERS = "okta.users.read"
+READ_LOGS = "okta.logs.read"
 MANAGE_USERS = "okta.users.manage"
 READ_EVENT_HOOKS = "okta.eventHooks.read"
 MANAGE_EVENT_HOOKS = "okta.eventHooks.manage"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,13 +45,40 @@ SUBSCRIBED = (
 #: calls and count towards the 400,000.
 NEEDED = tuple(each for each in SUBSCRIBED if each.startswith("user."))
 
-#: Types that change a user but come by the System Log alone.
+#: Types that change a user but come by the System Log alone: Okta offers them to no hook (its event catalogue).
 LOG_ONLY = (
+    "directory.user_profile.update",
+    "system.agent.ad.update_user",
+    "system.agent.ldap.update_user",
+    "system.import.user.create",
+    "system.import.user.delete",
+    "system.import.user.suspend",
+    "system.import.user.unsuspend",
+    "system.import.user.unsuspend_after_confirm",
+    "system.import.user.update",
+    "system.import.user.update_user_lifecycle_from_master",
     "user.account.expire_password",
+    "user.account.lock.limit",
     "user.account.update_primary_email",
     "user.account.update_secondary_email",
     "user.account.update_user_type",
+    "user.lifecycle.delete.completed",
+    "user.realm.update",
 )
+
+#: Types that tell of many users at once and name none: whoever changed meanwhile must be looked for. An import makes
+#: an event for each user, or it does not: Okta does not say.
+BULK = frozenset(
+    {
+        "system.import.complete",
+        "system.import.complete_batch",
+        "system.import.user_csv.complete",
+        "user.lifecycle.password_mass_expiry",
+    }
+)
+
+#: What the follower asks the System Log for: all that changes a user and that a hook of ours gets, or none can.
+FOLLOWED = tuple(sorted({*NEEDED, *LOG_ONLY, *BULK}))
 
 #: Types by which Okta says that a user is gone for good.
 DELETES = frozenset({"user.lifecycle.delete.initiated", "user.lifecycle.delete.completed"})
@@ -71,13 +98,13 @@ STATUS_AFTER = {
     "user.account.reset_password": "RECOVERY",
 }
 
-_CHANGES_ACCOUNT = frozenset(t for t in (*SUBSCRIBED, *LOG_ONLY) if t.startswith("user.account."))
+_CHANGES_RECORD = frozenset((*(t for t in SUBSCRIBED if t.startswith("user.account.")), *LOG_ONLY))
 _LIFECYCLE = "user.lifecycle."
 _MEMBERSHIP = ("group.user_membership.", "application.user_membership.")
 
 #: `outcome.result` of what did not happen. An unknown result counts as happened: reading a user once too often
 #: is harmless, missing a change is not.
-_FAILED = frozenset({"FAILURE", "DENY", "SKIPPED", "CHALLENGE", "RATE_LIMIT", "ABANDONED", "UNANSWERED"})
+FAILED = frozenset({"FAILURE", "DENY", "SKIPPED", "CHALLENGE", "RATE_LIMIT", "ABANDONED", "UNANSWERED"})
 
 #: Okta reports a lock-out as the FAILURE of a sign-in, sometimes with the user as actor alone.
 LOCK = "user.account.lock"
@@ -85,6 +112,9 @@ LOCK = "user.account.lock"
 _STAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?"
 )
+
+
+_HOOK_ID = re.compile(r"[A-Za-z0-9]+")
 
 
 class _Data(msgspec.Struct):
@@ -138,6 +168,7 @@ def parse(raw: bytes) -> Event:
         users=tuple(_users(content, event_type, outcome)),
         body=raw,
         problem="" if event_type else "has no eventType",
+        hook_ids=_hook_ids(content),
     )
 
 
@@ -166,9 +197,20 @@ def profile_of(user: UserRef) -> dict[str, str]:
     return {key: text for key, text in told.items() if text}
 
 
+def is_for_hook(event: Event, our_hooks: Collection[str]) -> bool:
+    """Tell whether Okta was to send this event to a hook of ours.
+
+    Args:
+        our_hooks: Okta's ids of them; none when they were made by hand and are not known here.
+    """
+    if event.type not in NEEDED:
+        return False
+    return not event.hook_ids or not our_hooks or not set(our_hooks).isdisjoint(event.hook_ids)
+
+
 def changes_user(event_type: str) -> bool:
     """Tell whether the user's own record changes, and so `lastUpdated`; a membership leaves it as it is."""
-    return event_type.startswith(_LIFECYCLE) or event_type in _CHANGES_ACCOUNT
+    return event_type.startswith(_LIFECYCLE) or event_type in _CHANGES_RECORD
 
 
 def parse_stamp(stamp: object) -> int | None:
@@ -192,7 +234,7 @@ def parse_stamp(stamp: object) -> int | None:
 
 
 def _users(content: dict[str, Any], event_type: str, outcome: str) -> Iterator[UserRef]:
-    if not _matters(event_type) or (outcome in _FAILED and event_type != LOCK):
+    if not _matters(event_type) or (outcome in FAILED and event_type != LOCK):
         return
     targets = content.get("target")
     found = [_ref(item) for item in targets if _is_user(item)] if isinstance(targets, list) else []
@@ -204,6 +246,12 @@ def _users(content: dict[str, Any], event_type: str, outcome: str) -> Iterator[U
         if user.id not in seen:
             seen.add(user.id)
             yield user
+
+
+def _hook_ids(content: dict[str, Any]) -> tuple[str, ...]:
+    """Okta names them in debugData, which is no contract, separated in a way that is not documented."""
+    told = _text(_part(content, "debugContext", "debugData", "targetEventHookIds")) or ""
+    return tuple(_HOOK_ID.findall(told))
 
 
 def _matters(event_type: str) -> bool:

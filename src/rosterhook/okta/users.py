@@ -13,6 +13,17 @@ USERS = "/api/v1/users"
 #: Ids in one search; also the largest page. (In production elsewhere; 7.2 kB of address.)
 MAX_IDS = 200
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: Every status (Okta's API description, UserStatus). A list without a filter leaves out DEPROVISIONED.
+STATUSES = (
+    "STAGED", "PROVISIONED", "ACTIVE", "RECOVERY", "PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED",
+)  # fmt: skip
+#: The filter of a list that leaves out nobody.
+EVERYBODY = " or ".join(f'status eq "{status}"' for status in STATUSES)
+
+
+def changed_since(stamp: str) -> str:
+    """The filter of a list of all who were changed after `stamp`, whatever their status."""
+    return f'lastUpdated gt "{stamp}"'
 
 
 def is_plain_id(user_id: str) -> bool:

@@ -126,12 +126,31 @@ def json_of(answer: Answer, what: str) -> Any:
         return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The error of the parser may quote the body, which is user data.
-        raise OktaUnavailable(
-            f"The answer to {what} is {len(answer.body)} bytes and no whole JSON text.",
-            hint=f"{TRY_AGAIN} If it stays, check okta.org_url and any proxy on the way to it.",
-            status=answer.status,
-            request_id=request_id_of(answer.headers),
-        ) from None
+        raise _no_json(answer, what) from None
+
+
+def raw_list_of(answer: Answer, what: str) -> list[bytes]:
+    """The body as a list, each item as it came: one that cannot be read must not cost the others.
+
+    Raises:
+        OktaUnavailable: it is no whole JSON text.
+        OktaError: it is no list.
+    """
+    try:
+        return [bytes(item) for item in msgspec.json.decode(answer.body, type=list[msgspec.Raw])]
+    except msgspec.ValidationError:
+        raise OktaError(f"Okta answered {what} with something that is no list.", status=answer.status) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _no_json(answer, what) from None
+
+
+def _no_json(answer: Answer, what: str) -> OktaUnavailable:
+    return OktaUnavailable(
+        f"The answer to {what} is {len(answer.body)} bytes and no whole JSON text.",
+        hint=f"{TRY_AGAIN} If it stays, check okta.org_url and any proxy on the way to it.",
+        status=answer.status,
+        request_id=request_id_of(answer.headers),
+    )
 
 
 def clock_skew(answer: Answer, now: float) -> float | None:

@@ -47,27 +47,66 @@ WHERE org = :org AND id > :after ORDER BY id LIMIT :limit
 SELECT count(*) FROM quarantine WHERE org = :org
 
 -- name: prune_quarantine
-DELETE FROM quarantine WHERE received_ms < :before
+DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE received_ms < :before ORDER BY id LIMIT 500)
 
 -- name: forget_quarantined
 DELETE FROM quarantine WHERE org = :org AND id = :id
 
+-- name: read_cursor
+SELECT position, types, asked_ms, polled_ms FROM cursor WHERE org = :org AND source = 'log'
+
+-- name: move_cursor
+-- Behind the events of a page, in the transaction that stores them.
+INSERT INTO cursor (org, source, position, types, polled_ms) VALUES (:org, 'log', :position, :types, :polled_ms)
+ON CONFLICT (org, source) DO UPDATE SET
+  position = excluded.position, types = excluded.types, polled_ms = coalesce(excluded.polled_ms, cursor.polled_ms)
+
+-- name: answer_asking
+-- The log was read to its end, and that reading began after this asking.
+UPDATE cursor SET asked_ms = NULL WHERE org = :org AND source = 'log' AND asked_ms = :asked_ms
+
 -- name: ask_follower
 -- Something was lost on the way in: the System Log has it.
 INSERT INTO cursor (org, source, asked_ms) VALUES (:org, 'log', :now)
-ON CONFLICT (org, source) DO UPDATE SET asked_ms = coalesce(cursor.asked_ms, excluded.asked_ms)
+ON CONFLICT (org, source) DO UPDATE SET asked_ms = excluded.asked_ms
 
 -- name: find_event
 SELECT seq, essence FROM event WHERE org = :org AND uuid = :uuid
 
 -- name: insert_event
 INSERT INTO event (org, uuid, type, published_ms, outcome, essence, source, hook_arrivals, log_arrivals,
-                   received_ms, problem, body)
-VALUES (:org, :uuid, :type, :published_ms, :outcome, :essence, 'hook', 1, 0, :received_ms, :problem, :body)
+                   received_ms, problem, body, for_hook)
+VALUES (:org, :uuid, :type, :published_ms, :outcome, :essence, :source, :hook, :log, :received_ms, :problem, :body,
+        :for_hook)
 RETURNING seq
 
 -- name: count_arrival
-UPDATE event SET hook_arrivals = hook_arrivals + 1 WHERE seq = :seq
+UPDATE event SET hook_arrivals = hook_arrivals + :hook, log_arrivals = log_arrivals + :log WHERE seq = :seq
+
+-- name: count_hour
+INSERT INTO hook_hour (org, hour_ms, events) VALUES (:org, :hour_ms, :by)
+ON CONFLICT (org, hour_ms) DO UPDATE SET events = hook_hour.events + excluded.events
+
+-- name: events_of_day
+SELECT coalesce(sum(events), 0) FROM hook_hour WHERE org = :org AND hour_ms > :since
+
+-- name: prune_hours
+DELETE FROM hook_hour WHERE hour_ms < :before
+
+-- name: missed_events
+-- Events that the log has told, and that no delivery brought: how many, and when the first of them happened.
+SELECT count(*), min(published_ms) FROM event
+WHERE for_hook = 1 AND hook_arrivals = 0 AND published_ms > :since AND published_ms <= :until AND log_arrivals > 0
+
+-- name: audit
+-- Every event since a moment, by what became of it. `open`: one of its users has not been read since.
+SELECT type, for_hook, hook_arrivals > 0, log_arrivals > 0, outcome, count(*),
+  sum(CASE WHEN EXISTS (SELECT 1 FROM event_subject JOIN subject
+    ON subject.org = event_subject.org AND subject.kind = event_subject.kind AND subject.id = event_subject.id
+    WHERE event_subject.event_seq = event.seq) THEN 1 ELSE 0 END)
+FROM event
+WHERE received_ms >= :since AND coalesce(published_ms, received_ms) >= :since
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
 
 -- name: newest_events
 -- The newest first; with :user, those that name this user.
@@ -85,6 +124,9 @@ WHERE org || '' = :org AND seq > :after
   AND (:user IS NULL OR seq IN (
     SELECT event_seq FROM event_subject WHERE org = :org AND kind = 'user' AND id = :user))
 ORDER BY seq LIMIT :limit
+
+-- name: first_event
+SELECT min(received_ms) FROM event WHERE org || '' = :org   -- by the index of age
 
 -- name: events_of_user
 -- The whole story of one user, in the order in which it happened.
@@ -120,6 +162,7 @@ ON CONFLICT (org, kind, id) DO UPDATE SET
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END,
   attempts = CASE WHEN subject.state = 'parked' THEN 0 ELSE subject.attempts END,
   error = CASE WHEN subject.state = 'parked' THEN NULL ELSE subject.error END,
+  hidden = 0,
   due_ms = CASE WHEN subject.state = 'due' AND subject.due_ms < excluded.due_ms
                 THEN subject.due_ms ELSE excluded.due_ms END,
   waiting_ms = CASE WHEN excluded.waiting_ms IS NULL OR subject.waiting_ms < excluded.waiting_ms
@@ -134,7 +177,7 @@ ON CONFLICT (org, kind, id) DO UPDATE SET
 UPDATE subject SET state = 'claimed'
 WHERE (org, kind, id) IN (
   SELECT org, kind, id FROM subject WHERE state = 'due' AND due_ms <= :now ORDER BY due_ms LIMIT :limit)
-RETURNING id, generation, attempts, waiting_ms, fresh_ms, crowded
+RETURNING id, generation, attempts, waiting_ms, fresh_ms, crowded, accepted
 
 -- name: release_claims
 -- A worker that died, or a step that failed, has left its claims behind.
@@ -145,19 +188,32 @@ DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id AND generati
 
 -- name: continue_subject
 -- An event came during the read: it is due again at once, and it is this event that waits.
-UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL, waiting_ms = newest_ms
+UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL, waiting_ms = newest_ms, failed_ms = NULL,
+  accepted = 0
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 
 -- name: postpone_subject
-UPDATE subject SET state = 'due', attempts = attempts + 1, due_ms = :due_ms, error = :error
+UPDATE subject SET state = 'due', attempts = attempts + 1, due_ms = :due_ms, error = :error,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 
 -- name: park_subject
-UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error
+UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error, hidden = :hidden,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed' AND generation = :generation
 
 -- name: forget_parked_subject
 DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id AND state = 'parked'
+
+-- name: count_hidden
+SELECT count(*) FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1
+
+-- name: list_hidden
+SELECT id FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1 ORDER BY id
+
+-- name: wake_subjects
+-- The clock was set back: what was to wait for seconds would wait for as long as that.
+UPDATE subject SET due_ms = :now WHERE state = 'due' AND due_ms > :later
 
 -- name: next_due_subject
 SELECT min(due_ms) FROM subject WHERE state = 'due'
@@ -166,14 +222,20 @@ SELECT min(due_ms) FROM subject WHERE state = 'due'
 SELECT state, count(*) FROM subject WHERE org = :org GROUP BY state
 
 -- name: list_parked_subjects
-SELECT id, attempts, error FROM subject WHERE org = :org AND state = 'parked' ORDER BY id LIMIT :limit
+SELECT id, attempts, error, failed_ms, tried_ms, hidden FROM subject
+WHERE org = :org AND state = 'parked' ORDER BY id LIMIT :limit
 
 -- name: unpark_subjects
-UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL
-WHERE org = :org AND state = 'parked' AND (:id IS NULL OR id = :id)
+UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL, hidden = 0, failed_ms = NULL
+WHERE org = :org AND state = 'parked'
+  AND (:reason IS NULL OR error LIKE '%' || :reason || '%')
+  AND (:since IS NULL OR failed_ms >= :since)
 
 -- name: find_user
 SELECT version, digest, body, last_updated_ms, deleted_ms FROM "user" WHERE org = :org AND id = :id
+
+-- name: find_digest
+SELECT version, digest, last_updated_ms, deleted_ms FROM "user" WHERE org = :org AND id = :id
 
 -- name: save_user
 INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, changed_ms, deleted_ms)
@@ -191,19 +253,23 @@ WHERE org = :org AND id > :after ORDER BY id LIMIT :limit
 SELECT status, count(*) FROM "user" WHERE org = :org GROUP BY status
 
 -- name: want_link
--- The target shall hold this version. A parked link gets its next chance: the user is another one now.
-INSERT INTO link (org, target, user_id, wanted, done, state, attempts, due_ms, waiting_ms)
-VALUES (:org, :target, :user_id, :version, 0, 'pending', 0, :now, :waiting_ms)
+-- The target shall hold this version. A parked or held link gets its next chance: the user is another one now.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms, waiting_ms)
+VALUES (:org, :target, :user_id, :version, :level, 0, 'pending', 0, :now, :waiting_ms)
 ON CONFLICT (org, target, user_id) DO UPDATE SET
-  wanted = excluded.wanted, state = 'pending', attempts = 0, due_ms = excluded.due_ms, error = NULL,
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL,
   waiting_ms = coalesce(link.waiting_ms, excluded.waiting_ms)
 
 -- name: want_all_links
 -- A target that is new, or was away: it shall hold everybody.
-INSERT INTO link (org, target, user_id, wanted, done, state, attempts, due_ms)
-SELECT org, :target, id, version, 0, 'pending', 0, :now FROM "user" WHERE org = :org
+INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms)
+SELECT org, :target, id, version,
+  CASE WHEN deleted_ms IS NOT NULL THEN 2 WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END,
+  0, 'pending', 0, :now FROM "user" WHERE org = :org
 ON CONFLICT (org, target, user_id) DO UPDATE SET
-  wanted = excluded.wanted, state = 'pending', attempts = 0, due_ms = excluded.due_ms, error = NULL
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL
 WHERE link.wanted < excluded.wanted
 
 -- name: pending_links
@@ -213,36 +279,84 @@ FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
 WHERE link.org = :org AND link.target = :target AND link.state = 'pending' AND link.due_ms <= :now
 ORDER BY link.due_ms LIMIT :limit
 
+-- name: count_removals
+-- What waits to be removed from a target without a person's approval.
+SELECT count(*) FROM link
+WHERE target = :target AND state = 'pending' AND wanted_level > level
+  AND org = :org AND (approved IS NULL OR approved <> wanted)
+
+-- name: count_removed
+-- What was removed lately without one.
+SELECT count(*) FROM link WHERE target = :target AND org = :org AND removed_ms >= :since
+
+-- name: count_held
+SELECT count(*), max(held_ms) FROM link WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: count_in_service
+SELECT count(*) FROM link WHERE org = :org AND target = :target AND level = 0
+
+-- name: hold_removals
+UPDATE link SET state = 'held', held_ms = :now
+WHERE target = :target AND state = 'pending' AND wanted_level > level
+  AND org = :org AND (approved IS NULL OR approved <> wanted)
+
+-- name: any_held
+SELECT 1 FROM link WHERE org = :org AND state = 'held' LIMIT 1
+
+-- name: list_held
+SELECT link.target, link.user_id, link.wanted, link.held_ms, "user".body
+FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
+WHERE link.org = :org AND link.state = 'held' ORDER BY link.target, link.user_id
+
+-- name: approve_held
+UPDATE link SET state = 'pending', approved = wanted, held_ms = NULL, due_ms = :now
+WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: reject_held
+UPDATE link SET state = 'parked', held_ms = NULL, error = :error, failed_ms = :now, tried_ms = :now
+WHERE org = :org AND target = :target AND state = 'held'
+
 -- name: link_delivered
 -- Not done when more was wanted meanwhile, or when somebody has ordered a replay, which shows in due_ms.
 UPDATE link SET
   done = :version, remote_id = coalesce(:remote_id, remote_id), attempts = 0, error = NULL, done_ms = :now,
   state = CASE WHEN wanted = :version AND due_ms = :due_ms THEN 'ok' ELSE 'pending' END,
-  lag_ms = :lag_ms, waiting_ms = NULL
+  removed_ms = CASE WHEN :level > level AND (approved IS NULL OR approved <> :version) THEN :now ELSE removed_ms END,
+  level = :level, lag_ms = :lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
 WHERE org = :org AND target = :target AND user_id = :user_id
 
 -- name: link_postponed
-UPDATE link SET attempts = attempts + 1, due_ms = :due_ms, error = :error
+UPDATE link SET attempts = attempts + 1, due_ms = :due_ms, error = :error,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
 WHERE org = :org AND target = :target AND user_id = :user_id AND wanted = :version
 
 -- name: link_parked
-UPDATE link SET state = 'parked', attempts = attempts + 1, error = :error
+UPDATE link SET state = 'parked', attempts = attempts + 1, error = :error,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
 WHERE org = :org AND target = :target AND user_id = :user_id AND wanted = :version
+
+-- name: wake_links
+UPDATE link SET due_ms = :now WHERE state = 'pending' AND due_ms > :later
 
 -- name: count_links
 SELECT state, count(*) FROM link WHERE org = :org AND target = :target GROUP BY state
 
+-- name: count_pending
+SELECT count(*) FROM link WHERE org = :org AND target = :target AND state = 'pending'
+
 -- name: list_parked_links
-SELECT target, user_id, attempts, error FROM link
+SELECT target, user_id, attempts, error, failed_ms, tried_ms FROM link
 WHERE org = :org AND state = 'parked' ORDER BY target, user_id LIMIT :limit
 
 -- name: replay_links
 -- Have the target hold them anew, whatever it said it holds.
-UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL
+UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL, failed_ms = NULL, held_ms = NULL
 WHERE org = :org
   AND (:target IS NULL OR target = :target)
   AND (:user_id IS NULL OR user_id = :user_id)
   AND (:parked = 0 OR state = 'parked')
+  AND (:reason IS NULL OR error LIKE '%' || :reason || '%')
+  AND (:since IS NULL OR failed_ms >= :since)
 
 -- name: recent_lags
 SELECT lag_ms FROM link WHERE lag_ms IS NOT NULL ORDER BY done_ms DESC LIMIT 1000
@@ -260,3 +374,152 @@ ON CONFLICT (org, name) DO UPDATE SET value = excluded.value, at_ms = excluded.a
 
 -- name: read_note
 SELECT value, at_ms FROM note WHERE org = :org AND name = :name
+
+-- name: order_sweep
+INSERT INTO sweep (org, kind, reason, options, phase, listed, calls, known, asked_ms)
+VALUES (:org, :kind, :reason, :options, 'asked', 0, 0, 0, :now) RETURNING id
+
+-- name: open_sweeps
+SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
+       error, report
+FROM sweep WHERE org = :org AND finished_ms IS NULL ORDER BY id
+
+-- name: find_sweep
+SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
+       error, report
+FROM sweep WHERE org = :org AND id = :id
+
+-- name: newest_sweeps
+SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
+       error, report
+FROM sweep WHERE org = :org AND (:kind IS NULL OR kind = :kind) ORDER BY id DESC LIMIT :limit
+
+-- name: last_over
+SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
+       error, report
+FROM sweep WHERE org = :org AND finished_ms IS NOT NULL AND (:kind IS NULL OR kind = :kind)
+ORDER BY finished_ms DESC, id DESC LIMIT 1
+
+-- name: last_read
+-- When the last sweep that is done began to read.
+SELECT max(started_ms) FROM sweep WHERE org = :org AND phase = 'done'
+
+-- name: begin_sweep
+UPDATE sweep SET phase = 'reading', place = :place, started_ms = :now, phase_ms = :now, known = :known, listed = 0,
+  calls = 0, report = NULL, error = NULL
+WHERE id = :id
+
+-- name: page_read
+-- In the transaction that keeps the users of the page: after a crash, no page is read twice but this one.
+UPDATE sweep SET place = :place, listed = listed + :listed, calls = calls + 1, error = NULL, report = :report
+WHERE id = :id
+
+-- name: enter_phase
+UPDATE sweep SET phase = :phase, phase_ms = :now, error = NULL, report = :report WHERE id = :id
+
+-- name: sweep_hindered
+UPDATE sweep SET error = :error WHERE id = :id
+
+-- name: end_sweep
+UPDATE sweep SET phase = :phase, finished_ms = :now, phase_ms = :now, error = :error, report = :report WHERE id = :id
+
+-- name: prune_sweeps
+DELETE FROM sweep WHERE finished_ms < :before
+
+-- name: see
+INSERT INTO seen (org, target, id, digest, version) VALUES (:org, :target, :id, :digest, :version)
+ON CONFLICT (org, target, id) DO UPDATE SET digest = excluded.digest, version = excluded.version
+WHERE seen.version IS NULL OR excluded.version >= seen.version
+
+-- name: forget_seen
+DELETE FROM seen WHERE org = :org AND target = :target
+
+-- name: count_seen
+SELECT count(*) FROM seen WHERE org = :org AND target = :target
+
+-- name: count_living
+SELECT count(*) FROM "user" WHERE org = :org AND deleted_ms IS NULL
+
+-- name: count_missing
+-- Users whom the directory holds and Okta's list did not have.
+SELECT count(*) FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
+WHERE "user".org = :org AND "user".deleted_ms IS NULL AND seen.id IS NULL
+
+-- name: note_missing
+-- Whom to ask for by id: a list is no proof that somebody is gone. Those in service first: they are never to vanish.
+INSERT INTO seen (org, target, id)
+SELECT "user".org, '?', "user".id
+FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
+WHERE "user".org = :org AND "user".deleted_ms IS NULL AND seen.id IS NULL
+ORDER BY CASE WHEN "user".status = 'DEPROVISIONED' THEN 1 ELSE 0 END, "user".id LIMIT :limit
+ON CONFLICT (org, target, id) DO NOTHING
+
+-- name: ask_for_missing
+INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, crowded, accepted)
+SELECT org, 'user', id, 'due', :now, 1, 0, 0, :accepted FROM seen WHERE org = :org AND target = '?'
+ON CONFLICT (org, kind, id) DO UPDATE SET
+  generation = subject.generation + 1, accepted = excluded.accepted, hidden = 0, attempts = 0,
+  state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END
+
+-- name: count_unconfirmed
+SELECT count(*) FROM seen
+JOIN subject ON subject.org = seen.org AND subject.kind = 'user' AND subject.id = seen.id
+WHERE seen.org = :org AND seen.target = '?' AND subject.state IN ('due', 'claimed')
+
+-- name: count_not_found
+-- Of those who were asked for: whom Okta does not find, without having told of a departure.
+SELECT count(*) FROM seen
+JOIN subject ON subject.org = seen.org AND subject.kind = 'user' AND subject.id = seen.id
+WHERE seen.org = :org AND seen.target = '?' AND subject.state = 'parked' AND subject.hidden = 1
+
+-- name: forgive_hidden
+-- Okta shows them again.
+DELETE FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1
+  AND id IN (SELECT id FROM seen WHERE org = :org AND target = '')
+
+-- name: proof
+-- Every user whom the directory holds alive, with what Okta's list said of them, and whether Okta does not find them.
+SELECT "user".id, seen.digest, seen.version, "user".digest, "user".version, subject.hidden
+FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
+LEFT JOIN subject ON subject.org = "user".org AND subject.kind = 'user' AND subject.id = "user".id
+  AND subject.state = 'parked'
+WHERE "user".org = :org AND "user".deleted_ms IS NULL
+
+-- name: find_linked
+-- A user as the directory holds them, and how far a target is.
+SELECT "user".id, "user".version, "user".digest, "user".body, "user".deleted_ms, link.state, link.done, link.done_ms
+FROM "user" LEFT JOIN link ON link.org = "user".org AND link.user_id = "user".id AND link.target = :target
+WHERE "user".org = :org AND "user".id = :id
+
+-- name: unseen_links
+-- Users who should be in a target and whom its snapshot did not have.
+SELECT "user".id, "user".version, "user".digest, "user".body, "user".deleted_ms, link.state, link.done, link.done_ms
+FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
+LEFT JOIN seen ON seen.org = link.org AND seen.target = link.target AND seen.id = link.user_id
+WHERE link.org = :org AND link.target = :target AND link.user_id > :after AND seen.id IS NULL
+ORDER BY link.user_id LIMIT :limit
+
+-- name: mend_link
+-- What the target really holds is in service, whatever was delivered: to remove it is a removal, which may be held.
+UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL,
+  level = CASE WHEN wanted_level > 0 THEN 0 ELSE level END
+WHERE org = :org AND target = :target AND user_id = :user_id
+
+-- name: claim_surplus
+-- A row of a user whom nobody knows: if Okta does not either, its removal counts as one.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, level, done, state, attempts, due_ms)
+VALUES (:org, :target, :user_id, 0, 0, 0, 0, 'ok', 0, :now)
+ON CONFLICT (org, target, user_id) DO NOTHING
+
+-- name: add_finding
+INSERT INTO finding (sweep, target, user_id, kind, fields) VALUES (:sweep, :target, :user_id, :kind, :fields)
+
+-- name: list_findings
+SELECT target, user_id, kind, fields FROM finding WHERE sweep = :sweep ORDER BY target, kind, user_id
+
+-- name: forget_findings
+DELETE FROM finding WHERE sweep = :sweep AND (:target IS NULL OR target = :target)
+
+-- name: accept_absence
+-- Whom Okta does not find is gone, and no event has to say so.
+UPDATE subject SET accepted = 1 WHERE org = :org AND kind = 'user' AND id = :id

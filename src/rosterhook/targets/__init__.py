@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
-from rosterhook.model import Change, Outcome, Report
+from rosterhook.model import Change, Drift, Outcome, Report
 
 Row = Mapping[str, object]
 
@@ -36,6 +36,21 @@ class Target(Protocol):
 
     def snapshot(self) -> AsyncIterator[Row]:
         """Every row that the target holds, as its users see it: column name to value, oldest first.
+
+        Raises:
+            TargetError: it cannot be read.
+        """
+
+    def key_of(self, row: Row) -> str | None:
+        """Okta's id of the user whose row of a snapshot this is; None for a row without one."""
+
+    async def drift(self, held: Sequence[tuple[Change, Row | None]]) -> list[Drift | None]:
+        """Tell where rows are not what the changes demand; None where they are, one for each pair, in their order.
+
+        Only what a delivery of the change would mend counts, and only as exactly as the target can hold it.
+
+        Args:
+            held: each change with its user's row of a snapshot, or None where the snapshot has none.
 
         Raises:
             TargetError: it cannot be read.

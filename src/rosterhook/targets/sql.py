@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from rosterhook.config import SqlTarget
 from rosterhook.errors import TargetError
 from rosterhook.mapping import resolve
-from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Outcome, Park, Report
+from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Drift, Outcome, Park, Report
 from rosterhook.targets import Row
 from rosterhook.targets.sql_check import problems_of
 from rosterhook.targets.sql_engine import Database, execute, in_sync
@@ -114,6 +114,22 @@ class SqlTable:
                 yield {name: readable(row[name]) for name in ready.shown}
             last = page[-1][ready.place.name]
 
+    def key_of(self, row: Row) -> str | None:
+        """Okta's id in a row of the snapshot; see `Target.key_of`."""
+        key = row[self._config.key_column]
+        return None if key is None else str(key)
+
+    async def drift(self, held: Sequence[tuple[Change, Row | None]]) -> list[Drift | None]:
+        """Compare rows of the snapshot; see `Target.drift`.
+
+        Raises:
+            TargetError: the database cannot be read.
+        """
+        ready = self._layout or await self._to_compare()
+        if ready is None:
+            return [None if self._action(change) != "put" else Drift("missing", {}) for change, _ in held]
+        return [self._drift(change, row, ready) for change, row in held]
+
     async def aclose(self) -> None:
         """Close every connection. Safe to repeat."""
         await self._database.aclose()
@@ -189,6 +205,31 @@ class SqlTable:
             for statement in rehearse(ready):
                 await execute(connection, statement)
             await connection.rollback()
+
+    async def _to_compare(self) -> Layout | None:
+        """The layout of a table that may not be fit to be written; None while there is no table."""
+        found = await self._find()
+        return None if found is None else layout(self._config, found, self._database.dialect)
+
+    def _drift(self, change: Change, row: Row | None, ready: Layout) -> Drift | None:
+        try:
+            writes = self._plan(change, ready)
+        except Unfit:
+            return None  # no delivery would mend that: the user is parked with the reason
+        if not writes or (row is None and writes[0].action != "put"):
+            return None
+        wanted = writes[0].values
+        if row is None:
+            return Drift("missing", {column: (None, readable(value)) for column, value in wanted.items()})
+        if writes[0].action == "drop":
+            return Drift("surplus", {column: (value, None) for column, value in row.items()})
+        is_held = {field.column: field.is_held for field in ready.fields}
+        fields = {
+            column: (row[column], readable(value))
+            for column, value in wanted.items()
+            if not is_held[column](row[column], value)
+        }
+        return Drift("changed", fields) if fields else None
 
     async def _page(self, ready: Layout, last: object) -> Sequence[Any]:
         after = ready.place.is_not(None) if last is None else ready.place > last

@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from rosterhook.config import SqlTarget
 from rosterhook.errors import ConfigError
+from rosterhook.targets.sql_alike import alike_for
 from rosterhook.targets.sql_values import Field, Unsupported, converter
 
 # MySQL's TEXT ends at 64 KiB.
@@ -194,7 +195,8 @@ def _field(column: str, path: str, found: Found, dialect: Dialect) -> Field | No
         convert = converter(about["type"], dialect)
     except Unsupported:
         return None
-    return Field(column, path, type_name(about["type"], dialect), bool(about["nullable"]), convert)
+    name = type_name(about["type"], dialect)
+    return Field(column, path, name, bool(about["nullable"]), convert, alike_for(about["type"]))
 
 
 def type_name(kind: TypeEngine[Any], dialect: Dialect) -> str:

@@ -48,6 +48,7 @@ class Field:
     Attributes:
         path: attribute of the Okta user.
         type_name: the column's type as the database writes it, for messages.
+        is_held: tells whether a value that was read is the one that was written, as far as the column can hold it.
     """
 
     column: str
@@ -55,6 +56,7 @@ class Field:
     type_name: str
     nullable: bool
     convert: Convert
+    is_held: Callable[[object, object], bool]
 
     def value_of(self, user: Attributes) -> object:
         """The value to store; None is NULL.

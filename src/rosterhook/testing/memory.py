@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from rosterhook.config import DEFAULT_COLUMNS, Policy
 from rosterhook.mapping import resolve
-from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Outcome, Park, Report
+from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Drift, Outcome, Park, Report
 from rosterhook.targets import Row
 
 
@@ -57,17 +57,47 @@ class MemoryTarget:
         for key in sorted(self.rows):
             yield copy.deepcopy(self.rows[key])
 
+    def key_of(self, row: Row) -> str | None:
+        """Okta's id in a row of the snapshot."""
+        key = next(row[column] for column, path in self._columns.items() if path == "id")
+        return None if key is None else str(key)
+
+    async def drift(self, held: Sequence[tuple[Change, Row | None]]) -> list[Drift | None]:
+        """Compare rows of the snapshot; see `Target.drift`."""
+        return [self._drift(change, row) for change, row in held]
+
     async def aclose(self) -> None:
         """There is nothing to give back; the rows stay."""
 
+    def _policy(self, change: Change) -> Policy:
+        return self._deleted if change.deleted else self._policies.get(resolve(change.user, "status"), "mark")
+
+    def _row(self, change: Change) -> dict[str, object]:
+        return {column: copy.deepcopy(resolve(change.user, path)) for column, path in self._columns.items()}
+
+    def _mark(self) -> dict[str, object]:
+        return {column: DELETED for column, path in self._columns.items() if path == "status"}
+
+    def _drift(self, change: Change, row: Row | None) -> Drift | None:
+        policy = self._policy(change)
+        if policy == "keep" or (row is None and (policy == "delete" or change.deleted)):
+            return None
+        wanted = self._mark() if change.deleted else self._row(change)
+        if row is None:
+            return Drift("missing", {column: (None, value) for column, value in wanted.items()})
+        if policy == "delete":
+            return Drift("surplus", {column: (value, None) for column, value in row.items()})
+        fields = {column: (row[column], value) for column, value in wanted.items() if row[column] != value}
+        return Drift("changed", fields) if fields else None
+
     def _deliver(self, change: Change) -> Outcome:
         key = change.user_id
-        row = {column: copy.deepcopy(resolve(change.user, path)) for column, path in self._columns.items()}
+        row = self._row(change)
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             return Park("a value has half of a surrogate pair, which is no character")
-        policy = self._deleted if change.deleted else self._policies.get(row.get("status"), "mark")
+        policy = self._policy(change)
         if policy == "keep" or change.order < self._orders.get(key, 0):
             return Delivered(key)
         if policy == "delete":
@@ -77,6 +107,6 @@ class MemoryTarget:
             self.rows[key] = row
             self._orders[key] = change.order
         elif key in self.rows:
-            self.rows[key] |= {c: DELETED for c, path in self._columns.items() if path == "status"}
+            self.rows[key] |= self._mark()
             self._orders[key] = change.order
         return Delivered(key)

@@ -1,0 +1,218 @@
+"""Compares a target with the directory: every row of its snapshot, and every user who has none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import apsw
+
+from rosterhook import sweeps
+from rosterhook.arrivals import make_due
+from rosterhook.model import ORG, Change, Clock, Drift
+from rosterhook.proof import Total
+from rosterhook.store.database import Database
+from rosterhook.store.queries import rows, run, run_many
+from rosterhook.sweeps import Sweep
+from rosterhook.targets import Row, Target
+
+BATCH = 500
+#: Okta's own ids of users. A row with another key is another program's, and never touched.
+_OKTAS_ID = re.compile(r"00u[A-Za-z0-9]{17}")
+
+
+class _User(NamedTuple):
+    """A user as the directory holds them, and how far the target is."""
+
+    id: str
+    version: int
+    digest: str
+    change: Change
+    state: str | None
+    done: int | None
+    done_ms: int | None
+
+    def is_settled(self, began_ms: int) -> bool:
+        """Tell whether the target held this version for certain since before the comparison began."""
+        return self.state == "ok" and self.done == self.version and (self.done_ms or 0) < began_ms
+
+
+@dataclass
+class Comparison:
+    """What was found in a target.
+
+    Attributes:
+        wanted, held: users whom the target should have, and has.
+        changed, missing, surplus: rows that differ, lack, or are too many.
+        foreign: rows that are no user's of Okta.
+        moving: users who are being written meanwhile, and so were not compared.
+        mended: rows that were put on the way to being mended.
+    """
+
+    wanted: Total = field(default_factory=Total)
+    held: Total = field(default_factory=Total)
+    changed: int = 0
+    missing: int = 0
+    surplus: int = 0
+    foreign: int = 0
+    moving: int = 0
+    mended: int = 0
+
+    @property
+    def is_equal(self) -> bool:
+        """Nothing differs."""
+        return self.wanted == self.held and not (self.changed or self.missing or self.surplus)
+
+    def as_json(self) -> dict[str, Any]:
+        """As reports show it."""
+        counts = {key: getattr(self, key) for key in ("changed", "missing", "surplus", "foreign", "moving", "mended")}
+        return {"equal": self.is_equal, "wanted": self.wanted.as_json(), "held": self.held.as_json(), **counts}
+
+
+class Comparer:
+    """Compares one target once.
+
+    Args:
+        mend: put what differs on the way to being mended.
+        keep: keep what differs one by one, as findings.
+        settled_only: leave out whom a dispatcher is about to write. Without a dispatcher, everybody is compared.
+    """
+
+    def __init__(
+        self,
+        state: Database,
+        target: Target,
+        sweep: Sweep,
+        *,
+        mend: bool,
+        keep: bool,
+        settled_only: bool,
+        clock: Clock,
+    ) -> None:
+        self.found = Comparison()
+        self._state = state
+        self._target = target
+        self._sweep = sweep
+        self._mend = mend
+        self._keeps = keep
+        self._settled_only = settled_only
+        self._clock = clock
+        self._began_ms = 0
+
+    async def run(self) -> Comparison:
+        """Compare.
+
+        Raises:
+            TargetError: the target cannot be read.
+        """
+        mark = {"org": ORG, "target": self._target.name}
+        await self._state.write(lambda db: run(db, "forget_seen", mark))
+        self._began_ms = self._clock()
+        async for batch in _batches(self._target.snapshot()):
+            await self._compare_rows(batch)
+        await self._compare_absent()
+        await self._state.write(lambda db: run(db, "forget_seen", mark))
+        return self.found
+
+    async def _compare_rows(self, batch: Sequence[Row]) -> None:
+        keyed = [(self._target.key_of(row), row) for row in batch]
+        known = await self._state.read(lambda db: self._users(db, (key for key, _ in keyed if key is not None)))
+        pairs = [(known[key], row) for key, row in keyed if key is not None and key in known]
+        strangers = [(key, row) for key, row in keyed if key is None or key not in known]
+        drifts = await self._target.drift([(user.change, row) for user, row in pairs])
+        differing: list[tuple[str, Drift]] = []
+        for (user, row), drift in zip(pairs, drifts, strict=True):
+            self._count(user, row, drift, differing)
+        await self._state.write(lambda db: self._keep(db, [user.id for user, _ in pairs], differing, strangers))
+
+    async def _compare_absent(self) -> None:
+        after = ""
+        while page := await self._state.read(lambda db, after=after: self._unseen(db, after)):  # type: ignore[misc]
+            after = page[-1].id
+            drifts = await self._target.drift([(user.change, None) for user in page])
+            differing: list[tuple[str, Drift]] = []
+            for user, drift in zip(page, drifts, strict=True):
+                if drift is not None:
+                    self._count(user, None, drift, differing)
+            await self._state.write(lambda db, found=differing: self._keep(db, [], found, []))  # type: ignore[misc]
+
+    def _count(self, user: _User, row: Row | None, drift: Drift | None, differing: list[tuple[str, Drift]]) -> None:
+        """Add a user to both totals. Who is gone is in neither, as in those of Okta and of the directory."""
+        if drift is not None and self._settled_only and not user.is_settled(self._began_ms):
+            self.found.moving += 1
+            drift = None
+        if not user.change.deleted:
+            if drift is None or drift.kind != "surplus":
+                self.found.wanted.add(user.id, user.digest)
+            if row is not None:
+                self.found.held.add(user.id, user.digest if drift is None else json.dumps(dict(row), sort_keys=True))
+            elif drift is None:
+                self.found.held.add(user.id, user.digest)
+        if drift is not None:
+            differing.append((user.id, drift))
+
+    def _keep(
+        self,
+        db: apsw.Connection,
+        met: Sequence[str],
+        differing: Sequence[tuple[str, Drift]],
+        strangers: Sequence[tuple[str | None, Row]],
+    ) -> None:
+        now = self._clock()
+        common = {"org": ORG, "target": self._target.name}
+        run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
+        surplus = [(key, row) for key, row in strangers if key is not None and _OKTAS_ID.fullmatch(key)]
+        self.found.foreign += len(strangers) - len(surplus)
+        if self._mend:
+            run_many(db, "mend_link", [{**common, "user_id": user_id, "now": now} for user_id, _ in differing])
+            for key, _ in surplus:
+                run(db, "claim_surplus", {**common, "user_id": key, "now": now})
+                make_due(db, key, now)
+                run(db, "accept_absence", {"org": ORG, "id": key})
+            self.found.mended += len(differing) + len(surplus)
+        unknown = [(key, Drift("surplus", {column: (v, None) for column, v in row.items()})) for key, row in surplus]
+        for kind in ("changed", "missing", "surplus"):
+            found = [one for one in (*differing, *unknown) if one[1].kind == kind]
+            already = int(getattr(self.found, kind))
+            if self._keeps:
+                sweeps.keep_findings(db, self._sweep, self._target.name, found, already)
+            setattr(self.found, kind, already + len(found))
+
+    def _users(self, db: apsw.Connection, keys: Iterable[str]) -> dict[str, _User]:
+        found: dict[str, _User] = {}
+        for key in keys:
+            for row in rows(db, "find_linked", {"org": ORG, "target": self._target.name, "id": key}):
+                found[key] = _user(*row)
+        return found
+
+    def _unseen(self, db: apsw.Connection, after: str) -> list[_User]:
+        values = {"org": ORG, "target": self._target.name, "after": after, "limit": BATCH}
+        return [_user(*row) for row in rows(db, "unseen_links", values)]
+
+
+def _user(
+    user_id: str,
+    version: int,
+    digest: str,
+    body: str,
+    deleted_ms: int | None,
+    state: str | None,
+    done: int | None,
+    done_ms: int | None,
+) -> _User:
+    change = Change(user_id, version, json.loads(body), deleted_ms is not None)
+    return _User(user_id, version, digest, change, state, done, done_ms)
+
+
+async def _batches(snapshot: AsyncIterator[Row]) -> AsyncIterator[list[Row]]:
+    batch: list[Row] = []
+    async for row in snapshot:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

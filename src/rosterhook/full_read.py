@@ -1,0 +1,136 @@
+"""A full read of Okta: every page of its list into the directory, and who is missing in it asked for by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import apsw
+import structlog
+
+from rosterhook import access, directory, sweeps
+from rosterhook.arrivals import make_due
+from rosterhook.directory import Verdict
+from rosterhook.model import ORG, Attributes, Drift
+from rosterhook.okta.pages import Page, User
+from rosterhook.store.queries import run, value
+from rosterhook.sweeps import OKTA, Sweep
+
+#: Users a page: the most that Okta gives.
+PAGE = 200
+#: Asked for by id, when so many are missing that access seems to be lost.
+SAMPLE = 20
+#: The place in `seen` of whom Okta is asked for by id.
+ASKED_FOR = "?"
+EVERYBODY = -1
+
+log = structlog.get_logger("rosterhook.full_read")
+
+
+class Lister(Protocol):
+    """The part of the Okta client that lists users."""
+
+    async def user_page(self, place: str) -> Page[User]:
+        """Read one page."""
+
+
+def keep_page(
+    db: apsw.Connection, sweep: Sweep, page: Page[User], targets: Sequence[str], now: int, *, findings: bool
+) -> int:
+    """Keep the users of a page, and the place behind it, in one transaction; return how many were news.
+
+    Args:
+        findings: keep what differs from the directory, one by one.
+    """
+    counts = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
+    found: list[tuple[str, Drift]] = []
+    users = [directory.canonical(row) for row in page.rows if isinstance(row.get("id"), str) and row["id"]]
+    for user in users:
+        before = _held(db, user["id"]) if findings else None
+        verdict, version = directory.record_listed(db, user, targets=targets, now=now)
+        counts[verdict] += 1
+        if verdict is Verdict.DOUBTFUL:
+            make_due(db, user["id"], now)
+        elif findings and verdict is Verdict.CHANGED:
+            found.append((user["id"], difference(before, user)))
+        seen = {"org": ORG, "target": OKTA, "id": user["id"], "digest": directory.digest(user), "version": version}
+        run(db, "see", seen)
+    if len(users) < len(page.rows):
+        log.warning("users.without_id", rows=len(page.rows) - len(users), hint="Okta listed them; they are left out.")
+    sweeps.keep_findings(db, sweep, OKTA, found, counts[Verdict.CHANGED] - len(found))
+    report = {verdict.value: number for verdict, number in counts.items()}
+    sweeps.advance(db, sweep, page.next or "", len(users), report)
+    return counts[Verdict.CHANGED] - int(sweep.report.get("changed", 0))
+
+
+def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
+    """After the last page: ask for whom the list lacks, or see that it is we who may not look any more."""
+    sweep = sweeps.reread(db, sweep)
+    listed = int(value(db, "count_seen", {"org": ORG, "target": OKTA}))
+    known, missing = _count(db, "count_living"), _count(db, "count_missing")
+    report = {"listed": listed, "missing": missing}
+    if listed == 0 and known > 0:
+        reason = f"Okta lists nobody, where {known:,} users are known"
+        access.lose(db, reason, now)
+        sweeps.end(db, sweep, now, error=f"{reason}: nobody is deleted. {access.ROLE}", **report)
+        return
+    run(db, "forgive_hidden", {"org": ORG})
+    sampled = access.is_wave(missing, known) and not sweep.options.get("accept_missing")
+    if not sampled:
+        access.regain(db, now)
+    _ask(db, sweep, now, SAMPLE if sampled else EVERYBODY)
+    sweeps.enter(db, sweep, "confirming", now, sampled=sampled, **report)
+
+
+def confirmed(db: apsw.Connection, sweep: Sweep, now: int) -> bool:
+    """Tell whether all who were asked for are answered, and go on if they are.
+
+    A sample of very many missing users that Okta does not find either is lost access: then nobody is deleted.
+    """
+    if _count(db, "count_unconfirmed"):
+        return False
+    missing, not_found = _count(db, "count_missing"), _count(db, "count_not_found")
+    if not sweep.report.get("sampled"):
+        sweeps.enter(db, sweep, "filling", now, not_found=not_found)
+    elif not_found:
+        reason = f"Okta's list lacks {missing:,} of {_count(db, 'count_living'):,} known users"
+        access.lose(db, reason, now)
+        told = f"{reason}, and by id it finds {not_found} of {SAMPLE} neither: nobody is deleted."
+        sweeps.end(db, sweep, now, error=f"{told} {access.ROLE} {access.ACCEPT}")
+    else:
+        # They exist: the list was not whole. So each of the others is asked for too.
+        _ask(db, sweep, now, EVERYBODY)
+        sweeps.enter(db, sweep, "confirming", now, sampled=False)
+    return True
+
+
+def difference(before: Attributes | None, after: Attributes) -> Drift:
+    """What differs between two states of a user, field by field; profile attributes are fields of their own."""
+    if before is None:
+        return Drift("missing", {path: (None, item) for path, item in _flat(after).items()})
+    old, new = _flat(before), _flat(after)
+    paths = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+    return Drift("changed", {path: (old.get(path), new.get(path)) for path in paths})
+
+
+def _flat(user: Attributes) -> dict[str, Any]:
+    profile = user.get("profile")
+    attributes: Mapping[str, Any] = profile if isinstance(profile, dict) else {}
+    others = {key: item for key, item in user.items() if key != "profile"}
+    return {**others, **{f"profile.{key}": item for key, item in attributes.items()}}
+
+
+def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
+    held = directory.find(db, user_id)
+    return None if held is None or held.deleted_ms is not None else held.user
+
+
+def _ask(db: apsw.Connection, sweep: Sweep, now: int, limit: int) -> None:
+    run(db, "forget_seen", {"org": ORG, "target": ASKED_FOR})
+    run(db, "note_missing", {"org": ORG, "limit": limit})
+    accepted = int(bool(sweep.options.get("accept_missing")))
+    run(db, "ask_for_missing", {"org": ORG, "now": now, "accepted": accepted})
+
+
+def _count(db: apsw.Connection, name: str) -> int:
+    return int(value(db, name, {"org": ORG}))

@@ -1,0 +1,141 @@
+"""Holds: a batch that would remove too many users from a target waits until a person approves exactly that batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import apsw
+import structlog
+
+from rosterhook.errors import RosterhookError
+from rosterhook.model import ORG
+from rosterhook.store.queries import rows, run, value
+
+REJECTED = "a person has rejected this removal: the target keeps the user as they were"
+
+log = structlog.get_logger("rosterhook.holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many users may be removed from a target within a while without anybody's approval.
+
+    A removal is a user who is deactivated or gone, and whom the target holds as less than that.
+
+    Attributes:
+        users, percent: only what is above both, so many users and so much of those in service there, is held.
+        window_ms: how long a removal counts.
+    """
+
+    users: int = 20
+    percent: float = 5.0
+    window_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A batch that waits.
+
+    Attributes:
+        id: made of who is in it and of what shall happen to each: another batch has another id.
+        since_ms: when the last of them joined.
+        users: as they are now: id, status, login.
+    """
+
+    id: str
+    target: str
+    since_ms: int
+    users: Sequence[dict[str, str]]
+
+
+def is_over(db: apsw.Connection, target: str, limit: Limit, now: int) -> bool:
+    """Tell whether what waits to be removed from a target is too much to happen by itself."""
+    waiting = int(value(db, "count_removals", {"org": ORG, "target": target}))
+    if not waiting:
+        return False
+    since = now - limit.window_ms
+    removed = int(value(db, "count_removed", {"org": ORG, "target": target, "since": since}))
+    held, newest_ms = rows(db, "count_held", {"org": ORG, "target": target})[0]
+    # A batch that still grows is one batch, however long it takes to arrive.
+    batch = waiting + removed + (held if newest_ms is not None and newest_ms >= since else 0)
+    if batch <= limit.users:
+        return False
+    before = int(value(db, "count_in_service", {"org": ORG, "target": target})) + removed
+    return batch > before * limit.percent / 100
+
+
+def hold_back(db: apsw.Connection, target: str, now: int) -> int:
+    """Hold every removal that waits for a target and is not approved; return how many."""
+    held = run(db, "hold_removals", {"org": ORG, "target": target, "now": now})
+    log.error("removals.held", target=target, users=held, hint="Look: `rosterhook holds`. Then approve or reject.")
+    return held
+
+
+def is_any(db: apsw.Connection) -> bool:
+    """Tell whether anything is held."""
+    return value(db, "any_held", {"org": ORG}) is not None
+
+
+def list_holds(db: apsw.Connection) -> list[Hold]:
+    """Every batch that waits: at most one for each target."""
+    found = rows(db, "list_held", {"org": ORG})
+    return [_hold(target, list(batch)) for target, batch in groupby(found, key=lambda row: str(row[0]))]
+
+
+def approve(db: apsw.Connection, hold_id: str, now: int) -> Hold:
+    """Let a batch happen.
+
+    Raises:
+        RosterhookError: no such batch waits; it may be another one now.
+    """
+    hold = _find(db, hold_id)
+    run(db, "approve_held", {"org": ORG, "target": hold.target, "now": now})
+    log.warning("removals.approved", hold=hold.id, target=hold.target, users=len(hold.users))
+    return hold
+
+
+def reject(db: apsw.Connection, hold_id: str, now: int) -> Hold:
+    """Leave a batch undone: its users are parked, and stay in the target as they are until something changes.
+
+    Raises:
+        RosterhookError: no such batch waits; it may be another one now.
+    """
+    hold = _find(db, hold_id)
+    run(db, "reject_held", {"org": ORG, "target": hold.target, "now": now, "error": REJECTED})
+    log.warning("removals.rejected", hold=hold.id, target=hold.target, users=len(hold.users))
+    return hold
+
+
+def _find(db: apsw.Connection, hold_id: str) -> Hold:
+    holds = list_holds(db)
+    for hold in holds:
+        if hold.id == hold_id.strip().lower():
+            return hold
+    there = ", ".join(f"{hold.id} ({hold.target}, {len(hold.users):,} users)" for hold in holds)
+    raise RosterhookError(
+        f"There is no hold {hold_id!r}. Nothing was changed.",
+        hint=f"The batch may have changed since you looked. Held now: {there}. Look again: `rosterhook holds`."
+        if holds
+        else "Nothing is held now.",
+    )
+
+
+def _hold(target: str, batch: Sequence[tuple[Any, ...]]) -> Hold:
+    since_ms = max(held_ms for _, _, _, held_ms, _ in batch)
+    fingerprint = _fingerprint(target, ((user_id, wanted) for _, user_id, wanted, _, _ in batch))
+    return Hold(fingerprint, target, since_ms, [_shown(user_id, json.loads(body)) for _, user_id, _, _, body in batch])
+
+
+def _fingerprint(target: str, wanted: Iterable[tuple[str, int]]) -> str:
+    told = json.dumps([target, *sorted(wanted)])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _shown(user_id: str, user: dict[str, Any]) -> dict[str, str]:
+    profile = user.get("profile") or {}
+    return {"id": user_id, "status": str(user.get("status") or ""), "login": str(profile.get("login") or "")}

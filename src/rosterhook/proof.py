@@ -1,0 +1,63 @@
+"""Proof that two sides hold the same users: a count and a digest of each, whatever the order of reading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from rosterhook.model import ORG
+from rosterhook.store.queries import each
+
+_SIZE = 16
+
+
+@dataclass
+class Total:
+    """Users and their sum. Sums of equal users are equal in any order; a user more, less or changed shows.
+
+    >>> one, other = Total(), Total()
+    >>> for user in ("a", "b"): one.add(user, "x")
+    >>> for user in ("b", "a"): other.add(user, "x")
+    >>> one == other, one.as_json()["count"]
+    (True, 2)
+    """
+
+    count: int = 0
+    total: int = 0
+
+    def add(self, user_id: str, content: str) -> None:
+        """Count a user with what is held of them."""
+        token = hashlib.sha256(json.dumps([user_id, content]).encode()).digest()[:_SIZE]
+        self.count += 1
+        self.total = (self.total + int.from_bytes(token, "big")) % 2 ** (8 * _SIZE)
+
+    def as_json(self) -> dict[str, Any]:
+        """As reports show it."""
+        return {"count": self.count, "digest": f"{self.total:0{2 * _SIZE}x}"}
+
+
+def okta_and_directory(db: apsw.Connection) -> dict[str, Any]:
+    """Both sides after a full read.
+
+    A user who was read again after the list had them, by id, is on Okta's side as that later answer says.
+
+    Returns:
+        okta and directory, each {count, digest}; read_later: users whose state is newer than the list's; not_found:
+        users in the directory whom Okta does not find.
+    """
+    okta, ours = Total(), Total()
+    later = not_found = 0
+    for user_id, listed, listed_version, held, version, hidden in each(db, "proof", {"org": ORG}):
+        ours.add(user_id, held)
+        if listed is None and hidden:
+            not_found += 1
+        elif listed_version == version:
+            okta.add(user_id, listed)
+        else:
+            later += 1
+            okta.add(user_id, held)
+    return {"okta": okta.as_json(), "directory": ours.as_json(), "read_later": later, "not_found": not_found}
