@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from rosterhook import sweeps
-from rosterhook.arrivals import make_due
+from rosterhook.full_read import ask_for_stranger
 from rosterhook.model import ORG, Change, Clock, Drift
 from rosterhook.proof import Total
 from rosterhook.store.database import Database
@@ -35,9 +35,16 @@ class _User(NamedTuple):
     done: int | None
     done_ms: int | None
 
-    def is_settled(self, began_ms: int) -> bool:
-        """Tell whether the target held this version for certain since before the comparison began."""
-        return self.state == "ok" and self.done == self.version and (self.done_ms or 0) < began_ms
+    @property
+    def waits_for_a_person(self) -> bool:
+        """The target refuses the user, or the removal is held: nothing that happens by itself mends that."""
+        return self.state in ("parked", "held")
+
+    def is_moving(self, began_ms: int) -> bool:
+        """Tell whether the target may have been about to write this user when the comparison began, or later."""
+        if self.waits_for_a_person:
+            return False
+        return self.state != "ok" or self.done != self.version or (self.done_ms or 0) >= began_ms
 
 
 @dataclass
@@ -48,6 +55,7 @@ class Comparison:
         wanted, held: users whom the target should have, and has.
         changed, missing, surplus: rows that differ, lack, or are too many.
         foreign: rows that are no user's of Okta.
+        waiting: users among them who are parked or held, and so wait for a person.
         moving: users who are being written meanwhile, and so were not compared.
         mended: rows that were put on the way to being mended.
     """
@@ -58,6 +66,7 @@ class Comparison:
     missing: int = 0
     surplus: int = 0
     foreign: int = 0
+    waiting: int = 0
     moving: int = 0
     mended: int = 0
 
@@ -68,7 +77,8 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """As reports show it."""
-        counts = {key: getattr(self, key) for key in ("changed", "missing", "surplus", "foreign", "moving", "mended")}
+        names = ("changed", "missing", "surplus", "foreign", "waiting", "moving", "mended")
+        counts = {name: getattr(self, name) for name in names}
         return {"equal": self.is_equal, "wanted": self.wanted.as_json(), "held": self.held.as_json(), **counts}
 
 
@@ -123,59 +133,68 @@ class Comparer:
         pairs = [(known[key], row) for key, row in keyed if key is not None and key in known]
         strangers = [(key, row) for key, row in keyed if key is None or key not in known]
         drifts = await self._target.drift([(user.change, row) for user, row in pairs])
-        differing: list[tuple[str, Drift]] = []
-        for (user, row), drift in zip(pairs, drifts, strict=True):
-            self._count(user, row, drift, differing)
-        await self._state.write(lambda db: self._keep(db, [user.id for user, _ in pairs], differing, strangers))
+        differing = [
+            (user, found)
+            for (user, row), drift in zip(pairs, drifts, strict=True)
+            if (found := self._judged(user, row, drift)) is not None
+        ]
+        await self._state.write(lambda db: self._keep(db, [user.id for user, _ in pairs], differing))
+        await self._state.write(lambda db: self._keep_strangers(db, strangers))
 
     async def _compare_absent(self) -> None:
         after = ""
         while page := await self._state.read(lambda db, after=after: self._unseen(db, after)):  # type: ignore[misc]
             after = page[-1].id
             drifts = await self._target.drift([(user.change, None) for user in page])
-            differing: list[tuple[str, Drift]] = []
-            for user, drift in zip(page, drifts, strict=True):
-                if drift is not None:
-                    self._count(user, None, drift, differing)
-            await self._state.write(lambda db, found=differing: self._keep(db, [], found, []))  # type: ignore[misc]
+            differing = [
+                (user, found)
+                for user, drift in zip(page, drifts, strict=True)
+                if drift is not None and (found := self._judged(user, None, drift)) is not None
+            ]
+            await self._state.write(lambda db, found=differing: self._keep(db, [], found))  # type: ignore[misc]
 
-    def _count(self, user: _User, row: Row | None, drift: Drift | None, differing: list[tuple[str, Drift]]) -> None:
-        """Add a user to both totals. Who is gone is in neither, as in those of Okta and of the directory."""
-        if drift is not None and self._settled_only and not user.is_settled(self._began_ms):
+    def _judged(self, user: _User, row: Row | None, drift: Drift | None) -> Drift | None:
+        """The drift, unless the user is being written now; and both totals with the user in them.
+
+        Who is gone is in neither, as in those of Okta and of the directory.
+        """
+        if drift is not None and self._settled_only and user.is_moving(self._began_ms):
             self.found.moving += 1
             drift = None
         if not user.change.deleted:
             if drift is None or drift.kind != "surplus":
                 self.found.wanted.add(user.id, user.digest)
-            if row is not None:
-                self.found.held.add(user.id, user.digest if drift is None else json.dumps(dict(row), sort_keys=True))
-            elif drift is None:
+            if drift is None:
                 self.found.held.add(user.id, user.digest)
-        if drift is not None:
-            differing.append((user.id, drift))
+            elif row is not None:
+                self.found.held.add(user.id, json.dumps(dict(row), sort_keys=True))
+        return drift
 
-    def _keep(
-        self,
-        db: apsw.Connection,
-        met: Sequence[str],
-        differing: Sequence[tuple[str, Drift]],
-        strangers: Sequence[tuple[str | None, Row]],
-    ) -> None:
-        now = self._clock()
-        common = {"org": ORG, "target": self._target.name}
+    def _keep(self, db: apsw.Connection, met: Sequence[str], differing: Sequence[tuple[_User, Drift]]) -> None:
+        common = {"org": ORG, "target": self._target.name, "now": self._clock()}
         run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
+        mendable = [user.id for user, _ in differing if not user.waits_for_a_person]
+        self.found.waiting += len(differing) - len(mendable)
+        if self._mend:
+            run_many(db, "mend_link", [{**common, "user_id": user_id} for user_id in mendable])
+            self.found.mended += len(mendable)
+        self._tell(db, [(user.id, drift) for user, drift in differing])
+
+    def _keep_strangers(self, db: apsw.Connection, strangers: Sequence[tuple[str | None, Row]]) -> None:
+        """Rows of whom the directory does not know. Okta is asked for each id of its own; the others are no business of
+        ours.
+        """
         surplus = [(key, row) for key, row in strangers if key is not None and _OKTAS_ID.fullmatch(key)]
         self.found.foreign += len(strangers) - len(surplus)
         if self._mend:
-            run_many(db, "mend_link", [{**common, "user_id": user_id, "now": now} for user_id, _ in differing])
             for key, _ in surplus:
-                run(db, "claim_surplus", {**common, "user_id": key, "now": now})
-                make_due(db, key, now)
-                run(db, "accept_absence", {"org": ORG, "id": key})
-            self.found.mended += len(differing) + len(surplus)
-        unknown = [(key, Drift("surplus", {column: (v, None) for column, v in row.items()})) for key, row in surplus]
+                ask_for_stranger(db, self._target.name, key, self._clock())
+            self.found.mended += len(surplus)
+        self._tell(db, [(key, Drift("surplus", {c: (item, None) for c, item in row.items()})) for key, row in surplus])
+
+    def _tell(self, db: apsw.Connection, differing: Sequence[tuple[str, Drift]]) -> None:
         for kind in ("changed", "missing", "surplus"):
-            found = [one for one in (*differing, *unknown) if one[1].kind == kind]
+            found = [one for one in differing if one[1].kind == kind]
             already = int(getattr(self.found, kind))
             if self._keeps:
                 sweeps.keep_findings(db, self._sweep, self._target.name, found, already)

@@ -14,14 +14,12 @@ from rosterhook.directory import Verdict
 from rosterhook.model import ORG, Attributes, Drift
 from rosterhook.okta.pages import Page, User
 from rosterhook.store.queries import run, value
-from rosterhook.sweeps import OKTA, Sweep
+from rosterhook.sweeps import ASKED_FOR, OKTA, Sweep
 
 #: Users a page: the most that Okta gives.
 PAGE = 200
 #: Asked for by id, when so many are missing that access seems to be lost.
 SAMPLE = 20
-#: The place in `seen` of whom Okta is asked for by id.
-ASKED_FOR = "?"
 EVERYBODY = -1
 
 log = structlog.get_logger("rosterhook.full_read")
@@ -87,7 +85,7 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int) -> bool:
 
     A sample of very many missing users that Okta does not find either is lost access: then nobody is deleted.
     """
-    if _count(db, "count_unconfirmed"):
+    if not is_confirmed(db):
         return False
     missing, not_found = _count(db, "count_missing"), _count(db, "count_not_found")
     if not sweep.report.get("sampled"):
@@ -102,6 +100,22 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int) -> bool:
         _ask(db, sweep, now, EVERYBODY)
         sweeps.enter(db, sweep, "confirming", now, sampled=False)
     return True
+
+
+def ask_for_stranger(db: apsw.Connection, target: str, user_id: str, now: int) -> None:
+    """Ask for somebody who is in a target, and of whom nothing else is known.
+
+    If Okta does not know the id, the target's row is removed as that of anybody who is gone: it counts as a removal.
+    """
+    run(db, "claim_surplus", {"org": ORG, "target": target, "user_id": user_id, "now": now})
+    run(db, "see", {"org": ORG, "target": ASKED_FOR, "id": user_id, "digest": None, "version": None})
+    make_due(db, user_id, now)
+    run(db, "accept_absence", {"org": ORG, "id": user_id})
+
+
+def is_confirmed(db: apsw.Connection) -> bool:
+    """Tell whether Okta has answered for all who were asked for."""
+    return _count(db, "count_unconfirmed") == 0
 
 
 def difference(before: Attributes | None, after: Attributes) -> Drift:

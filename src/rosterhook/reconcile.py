@@ -16,7 +16,7 @@ import structlog
 from rosterhook import sweeps
 from rosterhook.compare import Comparer
 from rosterhook.errors import OktaError, OktaStalePlace, TargetError
-from rosterhook.full_read import PAGE, Lister, confirmed, judge, keep_page
+from rosterhook.full_read import PAGE, Lister, confirmed, is_confirmed, judge, keep_page
 from rosterhook.model import ORG, Clock, iso, now_ms
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.pages import users_place
@@ -175,7 +175,7 @@ class Sweeper:
 
     async def _repair(self, sweep: Sweep) -> bool:
         """Once the targets hold what was mended, compare those again: only what they then hold is proof."""
-        if not await self._is_filled(sweep):
+        if not (await self._state.read(is_confirmed) and await self._is_filled(sweep)):
             return False
         found: dict[str, Any] = dict(sweep.report.get("targets", {}))
         for target in self._targets:

@@ -22,6 +22,8 @@ PHASES = ("asked", "reading", "confirming", "filling", "comparing", "repairing",
 MOST_FINDINGS = 1000
 #: The place in `seen` and `finding` of what Okta's own list says.
 OKTA = ""
+#: The place in `seen` of whom Okta is asked for by id.
+ASKED_FOR = "?"
 
 log = structlog.get_logger("rosterhook.sweeps")
 
@@ -154,7 +156,8 @@ def end(db: apsw.Connection, sweep: Sweep, now: int, *, error: str | None = None
         "report": json.dumps({**sweep.report, **report}),
     }  # fmt: skip
     run(db, "end_sweep", told)
-    run(db, "forget_seen", {"org": ORG, "target": OKTA})
+    for place in (OKTA, ASKED_FOR):
+        run(db, "forget_seen", {"org": ORG, "target": place})
     if error:
         log.error("sweep.failed", sweep=sweep.id, kind=sweep.kind, error=error)
     else:

@@ -43,6 +43,7 @@ COMMANDS = {
     "approve": ("holds:approve", "Let exactly this batch of removals happen."),
     "reject": ("holds:reject", "Leave exactly this batch of removals undone."),
     "replay": ("act:replay", "Try again: users, all that is parked, the quarantine, or a whole target."),
+    "forget": ("forget:forget", "Erase what is stored of one person who is gone from Okta."),
     "simulate": ("simulate:simulate", "Run a simulated Okta org, for trying things and for tests."),
 }
 for name, (place, line) in COMMANDS.items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Annotated, Any
 
-import structlog
 from cyclopts import Parameter
 
 from rosterhook import sweeps
@@ -118,8 +118,7 @@ async def _worked_off(config: Config) -> AsyncIterator[Callable[[], bool]]:
     if is_running(config.data_dir, "worker"):
         yield lambda: False
         return
-    if out.is_terminal:  # its log would run through the progress
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    _quiet()
     stop = asyncio.Event()
     async with opened(config) as worker:
         working = asyncio.create_task(worker.run(stop))
@@ -130,7 +129,14 @@ async def _worked_off(config: Config) -> AsyncIterator[Callable[[], bool]]:
             await working
 
 
+def _quiet() -> None:
+    """What the flow tells step by step is for the log of a service: here the command itself tells it."""
+    root = logging.getLogger()
+    root.setLevel(max(root.level, logging.WARNING))
+
+
 async def _dry_run(config: Config, as_json: bool, options: dict[str, Any]) -> int:
+    _quiet()
     budget = Budget(config.okta.share)
     async with (
         _dry_parts(config, budget) as (client, targets),

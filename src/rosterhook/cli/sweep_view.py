@@ -181,6 +181,7 @@ def _notes(told: dict[str, Any]) -> str:
     }
     parts = [text for key, text in words.items() if before.get(key)]
     parts += [f"{told['mended']:,} of them mended"] if told.get("mended") else []
+    parts += [f"{told['waiting']:,} of them parked or held"] if told.get("waiting") else []
     parts += [f"{_counted(told['foreign'], 'row')} of nobody in Okta left alone"] if told.get("foreign") else []
     parts += [f"{_counted(told['moving'], 'user')} written meanwhile"] if told.get("moving") else []
     return ", ".join(parts)

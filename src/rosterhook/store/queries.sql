@@ -95,8 +95,11 @@ DELETE FROM hook_hour WHERE hour_ms < :before
 
 -- name: missed_events
 -- Events that the log has told, and that no delivery brought: how many, and when the first of them happened.
-SELECT count(*), min(published_ms) FROM event
-WHERE for_hook = 1 AND hook_arrivals = 0 AND published_ms > :since AND published_ms <= :until AND log_arrivals > 0
+-- Of very many, only that: this is asked all the time.
+SELECT count(*), min(published_ms) FROM (
+  SELECT published_ms FROM event
+  WHERE for_hook = 1 AND hook_arrivals = 0 AND published_ms > :since AND published_ms <= :until
+  ORDER BY published_ms LIMIT 10000)
 
 -- name: audit
 -- Every event since a moment, by what became of it. `open`: one of its users has not been read since.
@@ -139,7 +142,8 @@ ORDER BY coalesce(event.published_ms, event.received_ms), event.seq
 -- Whether an event has told that this user was deactivated or deleted.
 SELECT 1 FROM event_subject JOIN event ON event.seq = event_subject.event_seq
 WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject.id = :id
-  AND event.type IN ('user.lifecycle.deactivate', 'user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed')
+  AND event.type IN ('user.lifecycle.deactivate', 'user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed',
+                     'system.import.user.delete')
 LIMIT 1
 
 -- name: named_by_event
@@ -523,3 +527,31 @@ DELETE FROM finding WHERE sweep = :sweep AND (:target IS NULL OR target = :targe
 -- name: accept_absence
 -- Whom Okta does not find is gone, and no event has to say so.
 UPDATE subject SET accepted = 1 WHERE org = :org AND kind = 'user' AND id = :id
+
+-- name: bodies_of_event
+SELECT seq, body FROM event WHERE seq > :after ORDER BY seq LIMIT :limit
+
+-- name: rewrite_event
+UPDATE event SET body = :body WHERE seq = :key
+
+-- name: bodies_of_quarantine
+SELECT id, body FROM quarantine WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: rewrite_quarantine
+UPDATE quarantine SET body = :body WHERE id = :key
+
+-- name: bodies_of_delivery
+SELECT seq, body FROM delivery WHERE seq > :after ORDER BY seq LIMIT :limit
+
+-- name: rewrite_delivery
+UPDATE delivery SET body = :body WHERE seq = :key
+
+-- name: blank_user
+-- A tombstone without a profile. Its version stays: no target has to do anything.
+UPDATE "user" SET body = :body, digest = :digest WHERE org = :org AND id = :id AND deleted_ms IS NOT NULL
+
+-- name: forget_subject
+DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id
+
+-- name: forget_findings_of
+DELETE FROM finding WHERE user_id = :user_id

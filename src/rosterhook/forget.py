@@ -1,0 +1,208 @@
+"""Erases what is stored of one person, raw deliveries too, and leaves the tombstone: Okta's id and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import apsw
+import msgspec
+
+from rosterhook import directory
+from rosterhook.errors import RosterhookError
+from rosterhook.model import DELETED, ORG
+from rosterhook.store.database import Database, store_errors
+from rosterhook.store.queries import rows, run
+from rosterhook.stores import Stores
+
+FORGOTTEN = "[forgotten]"
+#: Rows looked at in one transaction.
+STEP = 500
+#: What is left of a person where an event names them: enough to know the event again.
+_LEFT = ("id", "type")
+#: Where somebody was, and with what: personal too, in the events that they caused.
+_OF_ACTOR = ("client", "request", "securityContext", "authenticationContext", "debugContext", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is to be forgotten.
+
+    Attributes:
+        ids: Okta's ids; they stay, as tombstones.
+        texts: login and e-mail addresses, in lower case: they go, wherever they stand.
+    """
+
+    ids: frozenset[str]
+    texts: frozenset[str]
+
+    def is_in(self, body: bytes) -> bool:
+        """Tell whether a body may name the person, by any spelling that JSON has for a text."""
+        text = body.decode("utf-8", "replace").casefold()
+        return any(spelling in text for each in (*self.ids, *self.texts) for spelling in _spellings(each))
+
+
+@dataclass
+class Forgotten:
+    """How much of a person is stored.
+
+    Attributes:
+        users: copies in the directory.
+        events, deliveries, quarantined: rows that name the person.
+    """
+
+    users: int = 0
+    events: int = 0
+    deliveries: int = 0
+    quarantined: int = 0
+
+
+async def find_person(state: Database, name: str) -> Person:
+    """Who has this login, or this id.
+
+    Raises:
+        RosterhookError: nobody, or somebody who is still in Okta as far as is known.
+    """
+    found = await state.read(lambda db: [user for user in _everybody(db) if _is(user, name)])
+    if not found:
+        raise RosterhookError(
+            "Nobody with this login or id is stored. Nothing was changed.",
+            hint="`rosterhook users --json` lists everybody. Who was forgotten before has no login any more.",
+        )
+    alive = [user for user in found if user["status"] != DELETED]
+    if alive:
+        raise RosterhookError(
+            f"{alive[0]['id']} is {alive[0]['status']} in Okta: the next reading would store everything again."
+            " Nothing was changed.",
+            hint="Delete the user in Okta first (deactivate, then delete), and wait until it is known here.",
+        )
+    texts = {name.casefold()} | {text for user in found for text in _addresses(user.get("profile") or {})}
+    ids = frozenset(str(user["id"]) for user in found)
+    return Person(ids, frozenset(texts) - {each.casefold() for each in ids})
+
+
+async def forget(stores: Stores, person: Person, *, dry_run: bool) -> Forgotten:
+    """Erase a person; the copy in the directory last, so that whoever was interrupted finds the login again.
+
+    Args:
+        dry_run: only count.
+    """
+    state, inbox = stores.state, stores.inbox.database
+    done = Forgotten(users=len(person.ids))
+    done.events = await _scrub_all(state, "event", person, dry_run=dry_run)
+    done.quarantined = await _scrub_all(state, "quarantine", person, dry_run=dry_run)
+    done.deliveries = await _scrub_all(inbox, "delivery", person, dry_run=dry_run)
+    if not dry_run:
+        await state.write(lambda db: _blank(db, person))
+        for database in (state, inbox):
+            _wipe_log(database)
+    return done
+
+
+def scrub(body: bytes, person: Person) -> bytes | None:
+    """A body without the person; None where nothing of theirs is in it.
+
+    One that is no JSON cannot be taken apart, and goes as a whole.
+    """
+    if not person.is_in(body):
+        return None
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return FORGOTTEN.encode()
+    scrubbed = _scrubbed(content, person)
+    return None if scrubbed == content else msgspec.json.encode(scrubbed)
+
+
+def _scrubbed(value: Any, person: Person) -> Any:
+    if isinstance(value, dict):
+        if _names(value, person):
+            return {key: value[key] for key in _LEFT if key in value}
+        own = _OF_ACTOR if _names(value.get("actor"), person) else ()
+        return {key: _scrubbed(item, person) for key, item in value.items() if key not in own}
+    if isinstance(value, list):
+        return [_scrubbed(item, person) for item in value]
+    if isinstance(value, str) and any(text in value.casefold() for text in person.texts):
+        return FORGOTTEN
+    return value
+
+
+def _names(value: Any, person: Person) -> bool:
+    """Tell whether an object is the person: an actor or a target of an event, or a user."""
+    if not isinstance(value, dict):
+        return False
+    login = value.get("alternateId")
+    return value.get("id") in person.ids or (isinstance(login, str) and login.casefold() in person.texts)
+
+
+async def _scrub_all(database: Database, table: str, person: Person, *, dry_run: bool) -> int:
+    after, found = 0, 0
+    while True:
+        step = await _step(database, table, after)
+        if not step:
+            return found
+        after = step[-1][0]
+        hits = [(key, new) for key, body in step if (new := scrub(body, person)) is not None]
+        found += len(hits)
+        if hits and not dry_run:
+            await database.write(_rewrite(table, hits))
+
+
+async def _step(database: Database, table: str, after: int) -> list[tuple[int, bytes]]:
+    return await database.read(lambda db: rows(db, f"bodies_of_{table}", {"after": after, "limit": STEP}))
+
+
+def _rewrite(table: str, hits: list[tuple[int, bytes]]) -> Callable[[apsw.Connection], None]:
+    def work(db: apsw.Connection) -> None:
+        # What is overwritten is not to be found on the disk either.
+        db.execute("PRAGMA secure_delete = ON")
+        for key, body in hits:
+            run(db, f"rewrite_{table}", {"key": key, "body": body})
+
+    return work
+
+
+def _blank(db: apsw.Connection, person: Person) -> None:
+    db.execute("PRAGMA secure_delete = ON")
+    for user_id in person.ids:
+        user = {"id": user_id, "status": DELETED, "profile": {}}
+        blank = {"org": ORG, "id": user_id, "body": json.dumps(user), "digest": directory.digest(user)}
+        run(db, "blank_user", blank)
+        run(db, "forget_subject", {"org": ORG, "id": user_id})
+        run(db, "forget_findings_of", {"user_id": user_id})
+
+
+def _wipe_log(database: Database) -> None:
+    """Empty the file in which SQLite keeps what it wrote last, old pages among it."""
+    with store_errors(database.path), closing(apsw.Connection(str(database.path))) as db:
+        db.set_busy_timeout(2000)
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _everybody(db: apsw.Connection) -> Iterator[dict[str, Any]]:
+    after = ""
+    while page := rows(db, "list_users", {"org": ORG, "after": after, "limit": STEP}):
+        after = page[-1][0]
+        yield from (json.loads(body) for _, _, _, body, _, _ in page)
+
+
+def _is(user: Mapping[str, Any], name: str) -> bool:
+    login = (user.get("profile") or {}).get("login")
+    return user["id"] == name or (isinstance(login, str) and login.casefold() == name.casefold())
+
+
+def _addresses(profile: Mapping[str, Any]) -> Iterator[str]:
+    """What identifies somebody wherever it stands: the login, and every e-mail address."""
+    for key, item in profile.items():
+        if isinstance(item, str) and item and (key == "login" or "@" in item):
+            yield item.casefold()
+
+
+@cache
+def _spellings(text: str) -> frozenset[str]:
+    escaped = (json.dumps(each)[1:-1].casefold() for each in (text, text.upper(), text.lower()))
+    return frozenset({text.casefold(), *escaped})
