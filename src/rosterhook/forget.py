@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -16,12 +16,16 @@ from rosterhook import directory
 from rosterhook.errors import RosterhookError
 from rosterhook.model import DELETED, ORG
 from rosterhook.store.database import Database, store_errors
-from rosterhook.store.queries import rows, run
+from rosterhook.store.queries import rows, run, run_many
 from rosterhook.stores import Stores
 
 FORGOTTEN = "[forgotten]"
 #: Rows looked at in one transaction.
 STEP = 500
+#: Where bodies are: the statement that reads them, and the one that replaces one.
+EVENTS = ("bodies_of_event", "rewrite_event")
+QUARANTINE = ("bodies_of_quarantine", "rewrite_quarantine")
+DELIVERIES = ("bodies_of_delivery", "rewrite_delivery")
 #: What is left of a person where an event names them: enough to know the event again.
 _LEFT = ("id", "type")
 #: Where somebody was, and with what: personal too, in the events that they caused.
@@ -93,9 +97,9 @@ async def forget(stores: Stores, person: Person, *, dry_run: bool) -> Forgotten:
     """
     state, inbox = stores.state, stores.inbox.database
     done = Forgotten(users=len(person.ids))
-    done.events = await _scrub_all(state, "event", person, dry_run=dry_run)
-    done.quarantined = await _scrub_all(state, "quarantine", person, dry_run=dry_run)
-    done.deliveries = await _scrub_all(inbox, "delivery", person, dry_run=dry_run)
+    done.events = await _scrub_all(state, EVENTS, person, dry_run=dry_run)
+    done.quarantined = await _scrub_all(state, QUARANTINE, person, dry_run=dry_run)
+    done.deliveries = await _scrub_all(inbox, DELIVERIES, person, dry_run=dry_run)
     if not dry_run:
         await state.write(lambda db: _blank(db, person))
         for database in (state, inbox):
@@ -139,31 +143,26 @@ def _names(value: Any, person: Person) -> bool:
     return value.get("id") in person.ids or (isinstance(login, str) and login.casefold() in person.texts)
 
 
-async def _scrub_all(database: Database, table: str, person: Person, *, dry_run: bool) -> int:
+async def _scrub_all(database: Database, where: tuple[str, str], person: Person, *, dry_run: bool) -> int:
+    read, rewrite = where
     after, found = 0, 0
-    while True:
-        step = await _step(database, table, after)
-        if not step:
-            return found
+    while step := await _bodies(database, read, after):
         after = step[-1][0]
-        hits = [(key, new) for key, body in step if (new := scrub(body, person)) is not None]
+        hits = [{"key": key, "body": new} for key, body in step if (new := scrub(body, person)) is not None]
         found += len(hits)
         if hits and not dry_run:
-            await database.write(_rewrite(table, hits))
+            await database.write(lambda db, hits=hits: _rewrite(db, rewrite, hits))  # type: ignore[misc]
+    return found
 
 
-async def _step(database: Database, table: str, after: int) -> list[tuple[int, bytes]]:
-    return await database.read(lambda db: rows(db, f"bodies_of_{table}", {"after": after, "limit": STEP}))
+async def _bodies(database: Database, read: str, after: int) -> list[tuple[int, bytes]]:
+    return await database.read(lambda db: rows(db, read, {"after": after, "limit": STEP}))
 
 
-def _rewrite(table: str, hits: list[tuple[int, bytes]]) -> Callable[[apsw.Connection], None]:
-    def work(db: apsw.Connection) -> None:
-        # What is overwritten is not to be found on the disk either.
-        db.execute("PRAGMA secure_delete = ON")
-        for key, body in hits:
-            run(db, f"rewrite_{table}", {"key": key, "body": body})
-
-    return work
+def _rewrite(db: apsw.Connection, name: str, hits: Sequence[Mapping[str, object]]) -> None:
+    # What is overwritten is not to be found on the disk either.
+    db.execute("PRAGMA secure_delete = ON")
+    run_many(db, name, hits)
 
 
 def _blank(db: apsw.Connection, person: Person) -> None:
