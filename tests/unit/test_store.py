@@ -133,7 +133,7 @@ def test_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_every_statement_is_used_and_compiles(tmp_path: Path) -> None:
-    """queries.sql holds no statement that nobody runs, none that SQLite cannot read, and each that is asked for."""
+    """sql/ holds no statement that nobody runs, none that SQLite cannot read, and each that is asked for."""
     source = Path(queries.__file__).parents[1]
     code = "".join(path.read_text() for path in source.rglob("*.py"))
     used = {name for name in queries.names() if f'"{name}"' in code}

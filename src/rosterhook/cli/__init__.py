@@ -45,6 +45,7 @@ COMMANDS = {
     "replay": ("act:replay", "Try again: users, all that is parked, the quarantine, or a whole target."),
     "forget": ("forget:forget", "Erase what is stored of one person who is gone from Okta."),
     "simulate": ("simulate:simulate", "Run a simulated Okta org, for trying things and for tests."),
+    "drill": ("drill:drill", "Run everything through a script of faults, and prove that nothing is lost."),
 }
 for name, (place, line) in COMMANDS.items():
     # The simulator reads its own options, --help among them: it is a program of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
 from typing import Annotated, Any
 
@@ -44,7 +44,7 @@ NoWait = Annotated[bool, Parameter(name="--no-wait", negative="", help=NO_WAIT_H
 def backfill(*, no_wait: NoWait = False, as_json: AsJson = False, config: ConfigPath = None) -> int:
     """Read every user of the org into the own store, and fill the targets. Goes on where it was after a crash."""
     loaded = _with_login(load(config))
-    return asyncio.run(_order(loaded, "backfill", as_json, no_wait, {}))
+    return _run(_order(loaded, "backfill", as_json, no_wait, {}))
 
 
 def reconcile(
@@ -64,8 +64,16 @@ def reconcile(
     options: dict[str, Any] = {"target": target, "accept_missing": accept_missing}
     chosen = {key: value for key, value in options.items() if value}
     if dry_run:
-        return asyncio.run(_dry_run(loaded, as_json, chosen))
-    return asyncio.run(_order(loaded, "reconcile", as_json, no_wait, chosen))
+        return _run(_dry_run(loaded, as_json, chosen))
+    return _run(_order(loaded, "reconcile", as_json, no_wait, chosen))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        out.print("Stopped watching. What was ordered goes on where it was, in the worker that runs or starts next.")
+        raise
 
 
 def _with_login(config: Config) -> Config:

@@ -42,6 +42,7 @@ class Progress:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[told]}"),
             console=out,
+            transient=True,
             disable=not out.is_terminal,
         )
         self._task: TaskID | None = None

@@ -1,4 +1,4 @@
-"""Every statement by name, from queries.sql: the whole of what the store is asked to do."""
+"""Every statement by name, from sql/*.sql: the whole of what the store is asked to do."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 @cache
 def _statements() -> dict[str, str]:
-    text = (resources.files("rosterhook.store") / "queries.sql").read_text(encoding="utf-8")
-    parts = _NAME.split(text)
-    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    folder = resources.files("rosterhook.store") / "sql"
+    files = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
+    found: dict[str, str] = {}
+    for file in files:
+        parts = _NAME.split(file.read_text(encoding="utf-8"))
+        found |= {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    return found
 
 
 def names() -> list[str]:
-    """The name of every statement, in the order of the file."""
+    """The name of every statement."""
     return list(_statements())
 
 

@@ -1,0 +1,136 @@
+-- What each target holds of each user, and shall hold. In the SQL that SQLite >= 3.35 and PostgreSQL share.
+
+-- name: want_link
+-- The target shall hold this version. A parked or held link gets its next chance: the user is another one now.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms, waiting_ms)
+VALUES (:org, :target, :user_id, :version, :level, 0, 'pending', 0, :now, :waiting_ms)
+ON CONFLICT (org, target, user_id) DO UPDATE SET
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL,
+  waiting_ms = coalesce(link.waiting_ms, excluded.waiting_ms)
+
+-- name: want_all_links
+-- A target that is new, or was away: it shall hold everybody.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms)
+SELECT org, :target, id, version,
+  CASE WHEN deleted_ms IS NOT NULL THEN 2 WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END,
+  0, 'pending', 0, :now FROM "user" WHERE org = :org
+ON CONFLICT (org, target, user_id) DO UPDATE SET
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL
+WHERE link.wanted < excluded.wanted
+
+-- name: pending_links
+SELECT link.user_id, link.wanted, link.due_ms, link.attempts, link.remote_id, link.waiting_ms,
+       "user".body, "user".version, "user".deleted_ms
+FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
+WHERE link.org = :org AND link.target = :target AND link.state = 'pending' AND link.due_ms <= :now
+ORDER BY link.due_ms LIMIT :limit
+
+-- name: count_removals
+-- What waits to be removed from a target without a person's approval.
+SELECT count(*) FROM link
+WHERE target = :target AND state = 'pending' AND wanted_level > level
+  AND org = :org AND (approved IS NULL OR approved <> wanted)
+
+-- name: count_removed
+-- What was removed lately without one.
+SELECT count(*) FROM link WHERE target = :target AND org = :org AND removed_ms >= :since
+
+-- name: count_held
+SELECT count(*), max(held_ms) FROM link WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: count_in_service
+SELECT count(*) FROM link WHERE org = :org AND target = :target AND level = 0
+
+-- name: hold_removals
+UPDATE link SET state = 'held', held_ms = :now
+WHERE target = :target AND state = 'pending' AND wanted_level > level
+  AND org = :org AND (approved IS NULL OR approved <> wanted)
+
+-- name: any_held
+SELECT 1 FROM link WHERE org = :org AND state = 'held' LIMIT 1
+
+-- name: list_held
+SELECT link.target, link.user_id, link.wanted, link.held_ms, "user".body
+FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
+WHERE link.org = :org AND link.state = 'held' ORDER BY link.target, link.user_id
+
+-- name: approve_held
+UPDATE link SET state = 'pending', approved = wanted, held_ms = NULL, due_ms = :now
+WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: reject_held
+UPDATE link SET state = 'parked', held_ms = NULL, error = :error, failed_ms = :now, tried_ms = :now
+WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: link_delivered
+-- Not done when more was wanted meanwhile, or when somebody has ordered a replay, which shows in due_ms.
+UPDATE link SET
+  done = :version, remote_id = coalesce(:remote_id, remote_id), attempts = 0, error = NULL, done_ms = :now,
+  state = CASE WHEN wanted = :version AND due_ms = :due_ms THEN 'ok' ELSE 'pending' END,
+  removed_ms = CASE WHEN :level > level AND (approved IS NULL OR approved <> :version) THEN :now ELSE removed_ms END,
+  level = :level, lag_ms = :lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
+WHERE org = :org AND target = :target AND user_id = :user_id
+
+-- name: link_postponed
+UPDATE link SET attempts = attempts + 1, due_ms = :due_ms, error = :error,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
+WHERE org = :org AND target = :target AND user_id = :user_id AND wanted = :version
+
+-- name: link_parked
+UPDATE link SET state = 'parked', attempts = attempts + 1, error = :error,
+  failed_ms = coalesce(failed_ms, :now), tried_ms = :now
+WHERE org = :org AND target = :target AND user_id = :user_id AND wanted = :version
+
+-- name: wake_links
+UPDATE link SET due_ms = :now WHERE state = 'pending' AND due_ms > :later
+
+-- name: count_links
+SELECT state, count(*) FROM link WHERE org = :org AND target = :target GROUP BY state
+
+-- name: count_pending
+SELECT count(*) FROM link WHERE org = :org AND target = :target AND state = 'pending'
+
+-- name: list_parked_links
+SELECT target, user_id, attempts, error, failed_ms, tried_ms FROM link
+WHERE org = :org AND state = 'parked' ORDER BY target, user_id LIMIT :limit
+
+-- name: replay_links
+-- Have the target hold them anew, whatever it said it holds.
+UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL, failed_ms = NULL, held_ms = NULL
+WHERE org = :org
+  AND (:target IS NULL OR target = :target)
+  AND (:user_id IS NULL OR user_id = :user_id)
+  AND (:parked = 0 OR state = 'parked')
+  AND (:reason IS NULL OR error LIKE '%' || :reason || '%')
+  AND (:since IS NULL OR failed_ms >= :since)
+
+-- name: recent_lags
+SELECT lag_ms FROM link WHERE lag_ms IS NOT NULL ORDER BY done_ms DESC LIMIT 1000
+
+-- name: find_linked
+-- A user as the directory holds them, and how far a target is.
+SELECT "user".id, "user".version, "user".digest, "user".body, "user".deleted_ms, link.state, link.done, link.done_ms
+FROM "user" LEFT JOIN link ON link.org = "user".org AND link.user_id = "user".id AND link.target = :target
+WHERE "user".org = :org AND "user".id = :id
+
+-- name: unseen_links
+-- Users who should be in a target and whom its snapshot did not have.
+SELECT "user".id, "user".version, "user".digest, "user".body, "user".deleted_ms, link.state, link.done, link.done_ms
+FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
+LEFT JOIN seen ON seen.org = link.org AND seen.target = link.target AND seen.id = link.user_id
+WHERE link.org = :org AND link.target = :target AND link.user_id > :after AND seen.id IS NULL
+ORDER BY link.user_id LIMIT :limit
+
+-- name: mend_link
+-- What the target really holds is in service, whatever was delivered: to remove it is a removal, which may be held.
+UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL,
+  level = CASE WHEN wanted_level > 0 THEN 0 ELSE level END
+WHERE org = :org AND target = :target AND user_id = :user_id
+
+-- name: claim_surplus
+-- A row of a user whom nobody knows: if Okta does not either, its removal counts as one.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, level, done, state, attempts, due_ms)
+VALUES (:org, :target, :user_id, 0, 0, 0, 0, 'ok', 0, :now)
+ON CONFLICT (org, target, user_id) DO NOTHING
