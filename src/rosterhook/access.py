@@ -41,8 +41,13 @@ def why_lost(db: apsw.Connection) -> str:
         return ""
     known = int(value(db, "count_living", {"org": ORG}))
     return (
-        f"Okta knows {hidden:,} of {known:,} users no more, and told of no departure" if is_wave(hidden, known) else ""
+        f"Okta knows {hidden:,} of {known:,} users no more, and told of no deletion" if is_wave(hidden, known) else ""
     )
+
+
+def suspect(db: apsw.Connection, reason: str, now: int) -> None:
+    """Believe nobody's absence until it is known whether we see less."""
+    leave_note(db, ACCESS, {"reason": reason}, now)
 
 
 def lose(db: apsw.Connection, reason: str, now: int) -> None:

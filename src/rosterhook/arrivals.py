@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,6 +13,7 @@ from rosterhook import sweeps
 from rosterhook.model import ORG, Event
 from rosterhook.notes import HEARD, leave_note, read_note
 from rosterhook.okta import events as okta_events
+from rosterhook.scrub import Person, scrub
 from rosterhook.store.queries import rows, run, run_many, value
 
 #: The two ways on which an event comes.
@@ -44,7 +45,7 @@ def record_event(
     arrival = {"hook": int(source == HOOK), "log": int(source == LOG)}
     if known:
         run(db, "count_arrival", {"seq": known[0], **arrival})
-        if source == HOOK:
+        if source == HOOK and known[2]:
             count(db, "events_duplicate")
         return False
     _insert(db, event, source, received_ms, now, our_hooks)
@@ -52,13 +53,15 @@ def record_event(
     return True
 
 
-def hear(db: apsw.Connection, events: Iterable[Event], now: int) -> None:
-    """Remember that the hook is heard: the newest `published` that a delivery brought, and when it came."""
+def hear(db: apsw.Connection, events: Sequence[Event], now: int) -> None:
+    """Remember that the hook is heard: the newest `published` that deliveries brought, and of which types."""
     published = [event.published_ms for event in events if event.published_ms is not None]
     if published:
-        newest = max(*published, read_note(db, HEARD)[0].get("published_ms", 0), 0)
+        heard = read_note(db, HEARD)[0]
+        newest = max(*published, heard.get("published_ms", 0), 0)
+        types = {event.type for event in events if event.type in okta_events.NEEDED} | set(heard.get("types", ()))
         # A wrong stamp of the far future must not hide for ever that the hook fell silent.
-        leave_note(db, HEARD, {"published_ms": min(newest, now)}, now)
+        leave_note(db, HEARD, {"published_ms": min(newest, now), "types": sorted(types)}, now)
 
 
 def make_due(db: apsw.Connection, user_id: str, now: int) -> None:
@@ -72,7 +75,16 @@ def count(db: apsw.Connection, name: str, by: int = 1) -> None:
     run(db, "add_to_counter", {"org": ORG, "name": name, "by": by})
 
 
-def _find(db: apsw.Connection, uuid: str) -> tuple[int, str] | None:
+def _without_the_forgotten(db: apsw.Connection, event: Event) -> Event:
+    """The event, with nothing in it of who was erased: a late one must not bring them back."""
+    ids = [user.id for user in event.users if value(db, "is_forgotten", {"org": ORG, "id": user.id})]
+    if not ids:
+        return event
+    logins = frozenset(user.login.casefold() for user in event.users if user.id in ids and user.login)
+    return replace(event, body=scrub(event.body, Person(frozenset(ids), logins)) or event.body)
+
+
+def _find(db: apsw.Connection, uuid: str) -> tuple[int, str, int] | None:
     found = rows(db, "find_event", {"org": ORG, "uuid": uuid})
     return found[0] if found else None
 
@@ -81,6 +93,7 @@ def _insert(
     db: apsw.Connection, event: Event, source: Source, received_ms: int, now: int, our_hooks: Collection[str]
 ) -> None:
     for_hook = okta_events.is_for_hook(event, our_hooks)
+    event = _without_the_forgotten(db, event)
     seq = value(
         db,
         "insert_event",
@@ -101,7 +114,8 @@ def _insert(
         },
     )
     if for_hook:
-        run(db, "count_hour", {"org": ORG, "hour_ms": now // HOUR_MS * HOUR_MS, "by": 1})
+        happened_ms = min(event.published_ms or now, now)
+        run(db, "count_hour", {"org": ORG, "hour_ms": happened_ms // HOUR_MS * HOUR_MS, "by": 1})
     if event.problem:
         log.warning("event.not_understood", event_id=event.uuid, problem=event.problem)
     published_ms = event.published_ms or received_ms
@@ -110,5 +124,5 @@ def _insert(
     run_many(db, "name_subject", [{**key, "event_seq": seq} for key in keys])
     due = {"due_ms": now, "waiting_ms": published_ms, "fresh_ms": fresh_ms}
     run_many(db, "make_subject_due", [{**key, **due} for key in keys])
-    if event.type in okta_events.BULK and source == LOG:
+    if event.type in okta_events.BULK:
         sweeps.order(db, "changes", event.type, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import apsw
 from rosterhook.arrivals import HOUR_MS
 from rosterhook.model import ORG, iso
 from rosterhook.notes import BORN, HEARD, WEB, read_note
-from rosterhook.okta.events import FAILED, SUBSCRIBED
+from rosterhook.okta.events import FAILED, LOCK, SUBSCRIBED
 from rosterhook.store.queries import rows, value
 
 MINUTE_MS = 60 * 1000
@@ -67,14 +68,24 @@ class HookHealth:
         return ""
 
 
-def hook_health(db: apsw.Connection, now: int) -> HookHealth:
-    """Look at what the log told and the hook did not bring since the hook was last heard."""
-    # What happened while nobody took calls here was not to be heard.
+def hook_health(db: apsw.Connection, now: int, our_hooks: Collection[str] = ()) -> HookHealth:
+    """Look at what the log told and the hook did not bring since the hook was last heard.
+
+    Args:
+        our_hooks: Okta's ids of the hooks that call us; none when they are not known. Then a hook that was made by hand
+            may be for fewer types than ours is, and only those that it has brought before are missed.
+    """
+    heard = read_note(db, HEARD)[0]
+    # What happened while nobody took calls here was not to be heard. A stamp of the future is of another clock.
     up_ms = read_note(db, WEB)[0].get("at_ms", read_note(db, BORN)[0].get("at_ms", 0))
-    since = max(read_note(db, HEARD)[0].get("published_ms", 0), up_ms, now - DAY_MS)
-    missed, first_ms = rows(db, "missed_events", {"since": since, "until": now - PATIENCE_MS})[0]
-    silent = missed >= MISSED or (missed > 0 and first_ms < now - LONG_PATIENCE_MS)
-    of_day = int(value(db, "events_of_day", {"org": ORG, "since": now - DAY_MS}))
+    stamps = [stamp for stamp in (heard.get("published_ms", 0), up_ms, now - DAY_MS) if stamp <= now]
+    by_type = rows(db, "missed_events", {"since": max(stamps), "until": now - PATIENCE_MS})
+    brought = set(heard.get("types", ()))
+    counted = [row for row in by_type if our_hooks or not brought or row[0] in brought]
+    missed = sum(events for _, events, _ in counted)
+    first_ms = min((first for _, _, first in counted), default=None)
+    silent = missed >= MISSED or (first_ms is not None and first_ms < now - LONG_PATIENCE_MS)
+    of_day = int(value(db, "events_of_day", {"org": ORG, "since": now - DAY_MS, "now": now}))
     return HookHealth(missed, first_ms, of_day, silent)
 
 
@@ -91,7 +102,8 @@ def read_audit(db: apsw.Connection, since_ms: int, now: int) -> dict[str, Any]:
     for event_type, for_hook, hooked, _logged, outcome, events, unread in rows(db, "audit", {"since": since_ms}):
         told = by_type.setdefault(event_type or "?", dict.fromkeys(STATES, 0))
         if for_hook:
-            unread = 0 if hooked or outcome in FAILED else unread
+            # What failed changed nobody, but for a lock-out, which Okta tells as a failure.
+            unread = 0 if hooked or (outcome in FAILED and event_type != LOCK) else unread
             told[RECEIVED] += events if hooked else 0
             told[REPAIRED] += 0 if hooked else events - unread
             told[OPEN] += unread

@@ -12,7 +12,7 @@ import apsw
 
 from rosterhook import sweeps
 from rosterhook.full_read import ask_for_stranger
-from rosterhook.model import ORG, Change, Clock, Drift
+from rosterhook.model import DELETED, DEPROVISIONED, ORG, Change, Clock, Drift
 from rosterhook.proof import Total
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, run, run_many
@@ -20,6 +20,7 @@ from rosterhook.sweeps import Sweep
 from rosterhook.targets import Row, Target
 
 BATCH = 500
+_OUT = (DEPROVISIONED, DELETED)
 #: Okta's own ids of users. A row with another key is another program's, and never touched.
 _OKTAS_ID = re.compile(r"00u[A-Za-z0-9]{17}")
 
@@ -37,8 +38,8 @@ class _User(NamedTuple):
 
     @property
     def waits_for_a_person(self) -> bool:
-        """The target refuses the user, or the removal is held: nothing that happens by itself mends that."""
-        return self.state in ("parked", "held")
+        """The target refuses the user, or the removal is held or rejected: no delivery by itself mends that."""
+        return self.state in ("parked", "held", "rejected")
 
     def is_moving(self, began_ms: int) -> bool:
         """Tell whether the target may have been about to write this user when the comparison began, or later."""
@@ -55,7 +56,7 @@ class Comparison:
         wanted, held: users whom the target should have, and has.
         changed, missing, surplus: rows that differ, lack, or are too many.
         foreign: rows that are no user's of Okta.
-        waiting: users among them who are parked or held, and so wait for a person.
+        waiting: users among them who are parked, held or rejected, and so wait for a person.
         moving: users who are being written meanwhile, and so were not compared.
         mended: rows that were put on the way to being mended.
     """
@@ -72,8 +73,8 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """Nothing differs."""
-        return self.wanted == self.held and not (self.changed or self.missing or self.surplus)
+        """Nothing differs, and nobody was being written."""
+        return self.wanted == self.held and not (self.changed or self.missing or self.surplus or self.moving)
 
     def as_json(self) -> dict[str, Any]:
         """As reports show it."""
@@ -149,7 +150,7 @@ class Comparer:
             differing = [
                 (user, found)
                 for user, drift in zip(page, drifts, strict=True)
-                if drift is not None and (found := self._judged(user, None, drift)) is not None
+                if (drift or user.waits_for_a_person) and (found := self._judged(user, None, drift)) is not None
             ]
             await self._state.write(lambda db, found=differing: self._keep(db, [], found))  # type: ignore[misc]
 
@@ -158,7 +159,9 @@ class Comparer:
 
         Who is gone is in neither, as in those of Okta and of the directory.
         """
-        if drift is not None and self._settled_only and user.is_moving(self._began_ms):
+        if drift is None and user.waits_for_a_person:
+            drift = Drift("missing" if row is None else "changed", {})  # what the target refuses cannot be compared
+        elif drift is not None and self._settled_only and user.is_moving(self._began_ms):
             self.found.moving += 1
             drift = None
         if not user.change.deleted:
@@ -173,10 +176,11 @@ class Comparer:
     def _keep(self, db: apsw.Connection, met: Sequence[str], differing: Sequence[tuple[_User, Drift]]) -> None:
         common = {"org": ORG, "target": self._target.name, "now": self._clock()}
         run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
-        mendable = [user.id for user, _ in differing if not user.waits_for_a_person]
+        mendable = [(user.id, drift) for user, drift in differing if not user.waits_for_a_person]
         self.found.waiting += len(differing) - len(mendable)
         if self._mend:
-            run_many(db, "mend_link", [{**common, "user_id": user_id} for user_id in mendable])
+            mends = [{**common, "user_id": user_id, "shown": int(_shows(drift))} for user_id, drift in mendable]
+            run_many(db, "mend_link", mends)
             self.found.mended += len(mendable)
         self._tell(db, [(user.id, drift) for user, drift in differing])
 
@@ -210,6 +214,13 @@ class Comparer:
     def _unseen(self, db: apsw.Connection, after: str) -> list[_User]:
         values = {"org": ORG, "target": self._target.name, "after": after, "limit": BATCH}
         return [_user(*row) for row in rows(db, "unseen_links", values)]
+
+
+def _shows(drift: Drift) -> bool:
+    """Tell whether the target shows somebody in service who shall not be."""
+    if drift.kind == "missing":
+        return False
+    return drift.kind == "surplus" or any(wanted in _OUT for _, wanted in drift.fields.values())
 
 
 def _user(

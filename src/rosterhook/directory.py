@@ -178,7 +178,7 @@ def replay_links(
     """Have targets hold users anew, as they are here; return how many.
 
     Args:
-        reason: only those whose error has this text in it.
+        reason: only those whose error has this text in it; a pattern of LIKE, escaped by a backslash.
         since_ms: only those that failed first at or after it.
     """
     wanted = {"target": target, "user_id": user, "parked": int(parked), "reason": reason, "since": since_ms}

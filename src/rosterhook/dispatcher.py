@@ -69,7 +69,7 @@ class Dispatcher:
         """
         links = await self._state.read(self._pending)
         if links is None:
-            await self._state.write(lambda db: hold_back(db, self.target.name, self._clock()))
+            await self._state.write(lambda db: hold_back(db, self.target.name, self._limit, self._clock()))
             return True
         if not links:
             return False
@@ -117,7 +117,8 @@ class Dispatcher:
             match outcome:
                 case Delivered(remote_id):
                     lag_ms = max(0, now - link.waiting_ms) if link.waiting_ms is not None else None
-                    done = {"remote_id": remote_id, "due_ms": link.due_ms, "level": link.level, "lag_ms": lag_ms}
+                    done = {"remote_id": remote_id, "due_ms": link.due_ms, "lag_ms": lag_ms}
+                    done |= {"level": self._limit.shown(link.level), "before": self._limit.before}
                     run(db, "link_delivered", {**key, **done})
                 case RetryAt(at_ms, why):
                     due_ms = max(at_ms, now + backoff_ms(link.attempts + 1))

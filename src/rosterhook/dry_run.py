@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from typing import Protocol
 import apsw
 
 from rosterhook import sweeps
+from rosterhook.data_dir import only_one
+from rosterhook.errors import StoreError
 from rosterhook.full_read import Lister
 from rosterhook.model import Clock, now_ms
 from rosterhook.okta.budget import Budget
@@ -22,12 +24,15 @@ from rosterhook.store.database import Database, store_errors
 from rosterhook.sweeps import Sweep
 from rosterhook.targets import Target
 
-#: What a sweep reads. Of the events, those of departures: they explain why somebody is not found.
+#: Where in data_dir the copy is, as long as it is.
+SCRATCH = "dry-run"
+#: What a sweep reads. Of the events, those of deletions: they explain why somebody is not found.
 _COPIES = (
     'INSERT INTO main."user" SELECT * FROM old."user"',
     "INSERT INTO main.link SELECT * FROM old.link",
     "INSERT INTO main.note SELECT * FROM old.note",
-    "INSERT INTO main.event SELECT * FROM old.event WHERE type LIKE 'user.lifecycle.de%'",
+    "INSERT INTO main.event SELECT * FROM old.event"
+    " WHERE type LIKE 'user.lifecycle.delete.%' OR type = 'system.import.user.delete'",
     "INSERT INTO main.event_subject SELECT * FROM old.event_subject WHERE event_seq IN (SELECT seq FROM main.event)",
 )
 
@@ -85,11 +90,13 @@ async def opened_dry_run(
     Raises:
         StoreError: there is no room for the copy, or the store cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="dry-run-", dir=data_dir) as folder:
-        path = Path(folder) / "state.db"
+    async with only_one(data_dir, "dry-run", hint="Another dry run is under way: wait for it."):
+        scratch = _emptied(data_dir / SCRATCH)
+        path = scratch / "state.db"
         state = Database(path, "state")
         try:
-            _copy(data_dir / "state.db", path)
+            if (data_dir / "state.db").exists():
+                _copy(data_dir / "state.db", path)
             number = await state.write(lambda db: sweeps.order(db, "reconcile", "dry run", clock(), **options))
             names = [target.name for target in targets]
             sweeper = Sweeper(state, client, budget, targets, dry=True, clock=clock)
@@ -97,12 +104,24 @@ async def opened_dry_run(
             yield DryRun(state, number, sweeper, resolver)
         finally:
             await state.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _emptied(scratch: Path) -> Path:
+    """A folder for everybody's profile; what a dry run that was killed has left is removed."""
+    with store_errors(scratch):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+    return scratch
 
 
 def _copy(old: Path, new: Path) -> None:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
     with store_errors(new), closing(apsw.Connection(str(new), flags=flags)) as db:
         db.execute("ATTACH ? AS old", (old.absolute().as_uri() + "?mode=ro",))
+        schemas = [db.execute(f"SELECT max(number) FROM {name}.migration").get for name in ("main", "old")]  # noqa: S608
+        if schemas[0] != schemas[1]:
+            raise StoreError("The own store is of another release.", hint="Start the service of this release first.")
         with db:
             for statement in _COPIES:
                 db.execute(statement)

@@ -106,6 +106,8 @@ class Follower:
         self._clock = clock
         self._monotonic = monotonic
         self._next = monotonic()
+        # Places in a row that Okta refused: only after the first is another taken at once.
+        self._refused = 0
         #: What the log is asked for; empty once Okta has refused a filter of so many types.
         self._types: tuple[str, ...] = okta_events.FOLLOWED
 
@@ -125,8 +127,11 @@ class Follower:
             self.error = str(error)
             raise
         if page is None:
-            return True  # begin anew
+            self._next = self._monotonic() + (self._pace.after(busy=True) if self._refused > 1 else 0)
+            return self._refused <= 1
         self.error = ""
+        if cursor.place is not None:
+            self._refused = 0
         return await self._take(page, cursor, started_ms)
 
     async def _page(self, cursor: _Cursor, now: int) -> Page[bytes] | None:
@@ -136,6 +141,7 @@ class Follower:
         try:
             return await self._client.log_page(place or await self._begin(cursor, now))
         except OktaStalePlace as stale:
+            self._refused += 1
             refused = stale
             await self._state.write(lambda db: self._forget_place(db, refused.message, now))
             return None
@@ -156,10 +162,14 @@ class Follower:
     def _forget_place(self, db: apsw.Connection, why: str, now: int) -> None:
         log.error("log.place_lost", error=why, hint="The log is read from earlier, and all users are read.")
         run(db, "move_cursor", {"org": ORG, "position": None, "types": None, "polled_ms": None})
-        sweeps.order(db, "backfill", "Okta refused the place in its log", now)
+        last, polled_ms = sweeps.newest(db, "backfill"), _cursor(db).polled_ms
+        if last is None or polled_ms is None or last.asked_ms <= polled_ms:
+            sweeps.order(db, "backfill", "Okta refused the place in its log", now)
 
     async def _take(self, page: Page[bytes], cursor: _Cursor, started_ms: int) -> bool:
-        events = [event for event in map(okta_events.parse, page.rows) if event.type in okta_events.FOLLOWED]
+        # What cannot be understood is kept, with its problem, as it is when a hook brings it.
+        read = map(okta_events.parse, page.rows)
+        events = [event for event in read if event.problem or event.type in okta_events.FOLLOWED]
         full = len(page.rows) >= MOST_EVENTS
         await self._state.write(lambda db: self._record(db, page, events, cursor, None if full else started_ms))
         if events:
@@ -185,11 +195,11 @@ class Follower:
 
 
 def _judge_gap(db: apsw.Connection, cursor: _Cursor, now: int) -> None:
-    """After an outage that is longer than Okta's memory, all users must be read."""
-    if cursor.polled_ms is None or now - cursor.polled_ms <= KEPT_MS:
+    """After a gap that is longer than Okta's memory, all users must be read, later than what it has forgotten."""
+    if now - _began_ms(db, cursor, now) <= KEPT_MS:
         return
     last = sweeps.newest(db, "backfill")
-    if last is None or last.asked_ms <= cursor.polled_ms:
+    if last is None or last.asked_ms < now - KEPT_MS:
         sweeps.order(db, "backfill", "the log was not read for longer than Okta keeps it", now)
 
 
@@ -199,11 +209,14 @@ def _cursor(db: apsw.Connection) -> _Cursor:
 
 
 def _since(db: apsw.Connection, cursor: _Cursor, now: int) -> int:
-    """From the last good poll on; at first, from where the hook began, or this service."""
-    began_ms = cursor.polled_ms
-    if began_ms is None:
-        began_ms = min(read_note(db, BORN)[0].get("at_ms", now), _first_event(db, now))
-    return max(began_ms - MARGIN_MS, now - KEPT_MS)
+    return max(_began_ms(db, cursor, now) - MARGIN_MS, now - KEPT_MS)
+
+
+def _began_ms(db: apsw.Connection, cursor: _Cursor, now: int) -> int:
+    """The last good poll; at first, where the hook began, or this service."""
+    if cursor.polled_ms is not None:
+        return cursor.polled_ms
+    return min(int(read_note(db, BORN)[0].get("at_ms", now)), _first_event(db, now))
 
 
 def _first_event(db: apsw.Connection, now: int) -> int:

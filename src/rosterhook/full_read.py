@@ -43,20 +43,24 @@ def keep_page(
     counts = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
     found: list[tuple[str, Drift]] = []
     users = [directory.canonical(row) for row in page.rows if isinstance(row.get("id"), str) and row["id"]]
+    again = all(value(db, "is_seen", {"org": ORG, "id": user["id"]}) for user in users)
     for user in users:
         before = _held(db, user["id"]) if findings else None
         verdict, version = directory.record_listed(db, user, targets=targets, now=now)
         counts[verdict] += 1
         if verdict is Verdict.DOUBTFUL:
             make_due(db, user["id"], now)
-        elif findings and verdict is Verdict.CHANGED:
+            run(db, "see", {"org": ORG, "target": ASKED_FOR, "id": user["id"], "digest": None, "version": None})
+        if findings and (verdict is Verdict.CHANGED or (verdict is Verdict.DOUBTFUL and before is not None)):
             found.append((user["id"], difference(before, user)))
         seen = {"org": ORG, "target": OKTA, "id": user["id"], "digest": directory.digest(user), "version": version}
         run(db, "see", seen)
     if len(users) < len(page.rows):
         log.warning("users.without_id", rows=len(page.rows) - len(users), hint="Okta listed them; they are left out.")
-    sweeps.keep_findings(db, sweep, OKTA, found, counts[Verdict.CHANGED] - len(found))
+    already = counts[Verdict.CHANGED] + counts[Verdict.DOUBTFUL]
+    sweeps.keep_findings(db, sweep, OKTA, found, already - len(found))
     report = {verdict.value: number for verdict, number in counts.items()}
+    report["again"] = int(sweep.report.get("again", 0)) + 1 if again else 0
     sweeps.advance(db, sweep, page.next or "", len(users), report)
     return counts[Verdict.CHANGED] - int(sweep.report.get("changed", 0))
 
@@ -74,29 +78,37 @@ def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
         return
     run(db, "forgive_hidden", {"org": ORG})
     sampled = access.is_wave(missing, known) and not sweep.options.get("accept_missing")
-    if not sampled:
+    if sampled:
+        access.suspect(db, f"Okta's list lacks {missing:,} of {known:,} known users", now)
+    else:
         access.regain(db, now)
     _ask(db, sweep, now, SAMPLE if sampled else EVERYBODY)
     sweeps.enter(db, sweep, "confirming", now, sampled=sampled, **report)
 
 
-def confirmed(db: apsw.Connection, sweep: Sweep, now: int) -> bool:
+def confirmed(db: apsw.Connection, sweep: Sweep, now: int, *, give_up: bool) -> bool:
     """Tell whether all who were asked for are answered, and go on if they are.
 
     A sample of very many missing users that Okta does not find either is lost access: then nobody is deleted.
+
+    Args:
+        give_up: do not wait any longer for those whom Okta does not answer for.
     """
-    if not is_confirmed(db):
+    unanswered = unconfirmed(db)
+    if unanswered and not give_up:
         return False
-    missing, not_found = _count(db, "count_missing"), _count(db, "count_not_found")
+    not_found = _count(db, "count_not_found")
     if not sweep.report.get("sampled"):
-        sweeps.enter(db, sweep, "filling", now, not_found=not_found)
-    elif not_found:
-        reason = f"Okta's list lacks {missing:,} of {_count(db, 'count_living'):,} known users"
+        sweeps.enter(db, sweep, "filling", now, not_found=not_found, unanswered=unanswered)
+    elif not_found or unanswered:
+        missing, known = _count(db, "count_missing"), _count(db, "count_living")
+        reason = f"Okta's list lacks {missing:,} of {known:,} known users"
         access.lose(db, reason, now)
-        told = f"{reason}, and by id it finds {not_found} of {SAMPLE} neither: nobody is deleted."
+        told = f"{reason}, and does not find {not_found + unanswered} of {SAMPLE} by id either: nobody is deleted."
         sweeps.end(db, sweep, now, error=f"{told} {access.ROLE} {access.ACCEPT}")
     else:
-        # They exist: the list was not whole. So each of the others is asked for too.
+        # They exist, or an event has told of each deletion: the list was not whole. So the others are asked for too.
+        access.regain(db, now)
         _ask(db, sweep, now, EVERYBODY)
         sweeps.enter(db, sweep, "confirming", now, sampled=False)
     return True
@@ -105,17 +117,18 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int) -> bool:
 def ask_for_stranger(db: apsw.Connection, target: str, user_id: str, now: int) -> None:
     """Ask for somebody who is in a target, and of whom nothing else is known.
 
-    If Okta does not know the id, the target's row is removed as that of anybody who is gone: it counts as a removal.
+    If Okta does not know the id either, the target's row is removed as that of anybody who is gone, but not before a
+    person has approved it: a role that never reached the user says the same.
     """
-    run(db, "claim_surplus", {"org": ORG, "target": target, "user_id": user_id, "now": now})
+    run(db, "claim_stranger", {"org": ORG, "target": target, "user_id": user_id, "now": now})
     run(db, "see", {"org": ORG, "target": ASKED_FOR, "id": user_id, "digest": None, "version": None})
     make_due(db, user_id, now)
-    run(db, "accept_absence", {"org": ORG, "id": user_id})
+    run(db, "mark_stranger", {"org": ORG, "id": user_id})
 
 
-def is_confirmed(db: apsw.Connection) -> bool:
-    """Tell whether Okta has answered for all who were asked for."""
-    return _count(db, "count_unconfirmed") == 0
+def unconfirmed(db: apsw.Connection) -> int:
+    """For how many of those who were asked for Okta has not answered yet."""
+    return _count(db, "count_unconfirmed")
 
 
 def difference(before: Attributes | None, after: Attributes) -> Drift:
@@ -140,7 +153,6 @@ def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
 
 
 def _ask(db: apsw.Connection, sweep: Sweep, now: int, limit: int) -> None:
-    run(db, "forget_seen", {"org": ORG, "target": ASKED_FOR})
     run(db, "note_missing", {"org": ORG, "limit": limit})
     accepted = int(bool(sweep.options.get("accept_missing")))
     run(db, "ask_for_missing", {"org": ORG, "now": now, "accepted": accepted})

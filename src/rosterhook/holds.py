@@ -13,7 +13,7 @@ import apsw
 import structlog
 
 from rosterhook.errors import RosterhookError
-from rosterhook.model import ORG
+from rosterhook.model import IN_SERVICE, ORG
 from rosterhook.store.queries import rows, run, value
 
 REJECTED = "a person has rejected this removal: the target keeps the user as they were"
@@ -21,20 +21,52 @@ REJECTED = "a person has rejected this removal: the target keeps the user as the
 log = structlog.get_logger("rosterhook.holds")
 
 
+#: What a target shows of a user, from in service to no row at all. Only a step upwards removes anything.
+SHOWN, SHOWN_DEACTIVATED, SHOWN_GONE, REMOVED = range(4)
+#: A target of which nothing is known holds nobody, and so nobody can be removed from it.
+NOTHING = 9
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """How many users may be removed from a target within a while without anybody's approval.
 
-    A removal is a user who is deactivated or gone, and whom the target holds as less than that.
+    A removal is a user whom the target shall show further out of service than it does; its policies say what it shall.
 
     Attributes:
         users, percent: only what is above both, so many users and so much of those in service there, is held.
         window_ms: how long a removal counts.
+        effects: what the target shows of who is suspended, deactivated and gone.
+        had_rows: the target held rows before rosterhook did: then a first delivery may remove somebody too.
     """
 
     users: int = 20
     percent: float = 5.0
     window_ms: int = 600_000
+    effects: tuple[int, int, int] = (SHOWN, SHOWN_DEACTIVATED, SHOWN_GONE)
+    had_rows: bool = False
+
+    def shown(self, level: int) -> int:
+        """What the target shows of a user who is so far out of service in Okta."""
+        return SHOWN if level == IN_SERVICE else self.effects[level - 1]
+
+    @property
+    def before(self) -> int:
+        """What a target shows to which nothing was delivered yet."""
+        return SHOWN if self.had_rows else NOTHING
+
+
+def limit_of(users: int, percent: float, minutes: float, policies: Sequence[str], *, had_rows: bool) -> Limit:
+    """The limit of a configuration.
+
+    Args:
+        policies: for who is suspended, deactivated and gone: keep, mark or delete.
+        had_rows: see `Limit`.
+    """
+    marks = (SHOWN, SHOWN_DEACTIVATED, SHOWN_GONE)
+    shows = [{"keep": SHOWN, "mark": mark, "delete": REMOVED} for mark in marks]
+    suspended, deactivated, gone = (shown[policy] for shown, policy in zip(shows, policies, strict=True))
+    return Limit(users, percent, int(minutes * 60_000), (suspended, deactivated, gone), had_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +75,7 @@ class Hold:
 
     Attributes:
         id: made of who is in it and of what shall happen to each: another batch has another id.
-        since_ms: when the last of them joined.
+        since_ms: when the first of them joined.
         users: as they are now: id, status, login.
     """
 
@@ -55,25 +87,40 @@ class Hold:
 
 def is_over(db: apsw.Connection, target: str, limit: Limit, now: int) -> bool:
     """Tell whether what waits to be removed from a target is too much to happen by itself."""
-    waiting = int(value(db, "count_removals", {"org": ORG, "target": target}))
+    if limit.percent >= 100:
+        return False
+    waiting = int(value(db, "count_removals", _removals(target, limit)))
     if not waiting:
         return False
     since = now - limit.window_ms
-    removed = int(value(db, "count_removed", {"org": ORG, "target": target, "since": since}))
-    held, newest_ms = rows(db, "count_held", {"org": ORG, "target": target})[0]
-    # A batch that still grows is one batch, however long it takes to arrive.
-    batch = waiting + removed + (held if newest_ms is not None and newest_ms >= since else 0)
+    removed = int(value(db, "count_removed", {"org": ORG, "target": target, "since": since, "now": now}))
+    held, first_ms = rows(db, "count_held", {"org": ORG, "target": target})[0]
+    # What follows a hold at once belongs to it. Who leaves later is an ordinary leaver.
+    batch = waiting + removed + (held if first_ms is not None and since <= first_ms <= now else 0)
     if batch <= limit.users:
         return False
     before = int(value(db, "count_in_service", {"org": ORG, "target": target})) + removed
     return batch > before * limit.percent / 100
 
 
-def hold_back(db: apsw.Connection, target: str, now: int) -> int:
+def hold_back(db: apsw.Connection, target: str, limit: Limit, now: int) -> int:
     """Hold every removal that waits for a target and is not approved; return how many."""
-    held = run(db, "hold_removals", {"org": ORG, "target": target, "now": now})
+    held = run(db, "hold_removals", {**_removals(target, limit), "now": now})
     log.error("removals.held", target=target, users=held, hint="Look: `rosterhook holds`. Then approve or reject.")
     return held
+
+
+def release_absent(db: apsw.Connection, targets: Sequence[str]) -> None:
+    """Let go what is held of targets that are configured no more."""
+    for (target,) in rows(db, "held_targets", {"org": ORG}):
+        if target not in targets:
+            run(db, "release_held", {"org": ORG, "target": target})
+
+
+def _removals(target: str, limit: Limit) -> dict[str, object]:
+    suspended, deactivated, deleted = limit.effects
+    effects = {"suspended": suspended, "deactivated": deactivated, "deleted": deleted}
+    return {"org": ORG, "target": target, "before": limit.before, **effects}
 
 
 def is_any(db: apsw.Connection) -> bool:
@@ -126,7 +173,7 @@ def _find(db: apsw.Connection, hold_id: str) -> Hold:
 
 
 def _hold(target: str, batch: Sequence[tuple[Any, ...]]) -> Hold:
-    since_ms = max(held_ms for _, _, _, held_ms, _ in batch)
+    since_ms = min(held_ms for _, _, _, held_ms, _ in batch)
     fingerprint = _fingerprint(target, ((user_id, wanted) for _, user_id, wanted, _, _ in batch))
     return Hold(fingerprint, target, since_ms, [_shown(user_id, json.loads(body)) for _, user_id, _, _, body in batch])
 

@@ -26,8 +26,8 @@ Attributes = Mapping[str, object]
 
 Clock = Callable[[], int]
 
-#: How far out of service a user is, for targets: only a step upwards removes anything.
-IN_SERVICE, DEACTIVATED, GONE = range(3)
+#: How far out of service a user is in Okta. What a target makes of it is the target's policy.
+IN_SERVICE, OUT_FOR_NOW, DEACTIVATED, GONE = range(4)
 
 
 def now_ms() -> int:
@@ -60,12 +60,12 @@ def iso(at_ms: int | None) -> str | None:
 def level_of(status: object, *, deleted: bool) -> int:
     """How far out of service a user is.
 
-    >>> level_of("SUSPENDED", deleted=False), level_of("DEPROVISIONED", deleted=False), level_of("ACTIVE", deleted=True)
-    (0, 1, 2)
+    >>> level_of("ACTIVE", deleted=False), level_of("DEPROVISIONED", deleted=False), level_of("ACTIVE", deleted=True)
+    (0, 2, 3)
     """
     if deleted:
         return GONE
-    return DEACTIVATED if status == DEPROVISIONED else IN_SERVICE
+    return {SUSPENDED: OUT_FOR_NOW, DEPROVISIONED: DEACTIVATED}.get(str(status), IN_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)

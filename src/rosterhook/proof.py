@@ -47,17 +47,21 @@ def okta_and_directory(db: apsw.Connection) -> dict[str, Any]:
 
     Returns:
         okta and directory, each {count, digest}; read_later: users whose state is newer than the list's; not_found:
-        users in the directory whom Okta does not find.
+        users in the directory whom Okta does not find; unread: users of whom the list and the directory say different
+        things, and Okta has not answered which is true.
     """
     okta, ours = Total(), Total()
-    later = not_found = 0
-    for user_id, listed, listed_version, held, version, hidden in each(db, "proof", {"org": ORG}):
+    later = not_found = unread = 0
+    for user_id, listed, listed_version, held, version, reading, hidden in each(db, "proof", {"org": ORG}):
         ours.add(user_id, held)
         if listed is None and hidden:
             not_found += 1
         elif listed_version == version:
             okta.add(user_id, listed)
+        elif listed_version is None and reading is not None:
+            unread += 1
         else:
             later += 1
             okta.add(user_id, held)
-    return {"okta": okta.as_json(), "directory": ours.as_json(), "read_later": later, "not_found": not_found}
+    counts = {"read_later": later, "not_found": not_found, "unread": unread}
+    return {"okta": okta.as_json(), "directory": ours.as_json(), **counts}

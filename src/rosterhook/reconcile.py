@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import apsw
 import structlog
 
 from rosterhook import sweeps
 from rosterhook.compare import Comparer
 from rosterhook.errors import OktaError, OktaStalePlace, TargetError
-from rosterhook.full_read import PAGE, Lister, confirmed, is_confirmed, judge, keep_page
+from rosterhook.full_read import PAGE, Lister, confirmed, judge, keep_page, unconfirmed
 from rosterhook.model import ORG, Clock, iso, now_ms
+from rosterhook.notes import BORN, read_note
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.pages import users_place
 from rosterhook.okta.users import EVERYBODY, changed_since
@@ -29,8 +31,15 @@ from rosterhook.targets import Target
 
 #: A target that takes nothing for so long is not waited for: the sweep ends, and its users stay pending.
 FILL_SECONDS = 60.0
+#: Whom Okta does not answer for in so long is told as unanswered.
+ANSWER_SECONDS = 600.0
+#: So many users who wait are counted once in so many seconds.
+MANY_PENDING, COUNT_SECONDS = 5000, 1.0
+#: A list that was begun anew so often will not come to its end.
+RESTARTS = 3
+#: Users may move between pages while they are read; whole pages do not.
+CIRCLE = 3
 HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
 
 log = structlog.get_logger("rosterhook.reconcile")
 
@@ -71,8 +80,8 @@ class Sweeper:
         self._on_change = on_change
         self._clock = clock
         self._monotonic = monotonic
-        self._born_ms = clock()
         self._waits = _Waits()
+        self._counted, self._counted_at = 0, 0.0
         self._phases: dict[str, Callable[[Sweep], Awaitable[bool]]] = {
             "asked": self._begin,
             "reading": self._read,
@@ -95,10 +104,10 @@ class Sweeper:
         return False
 
     async def _order_nightly(self) -> None:
-        last = await self._state.read(lambda db: sweeps.newest(db, "reconcile"))
-        since_ms = max(self._born_ms, last.asked_ms if last else 0)
-        if last_time_ms(self._at, self._clock()) > since_ms:
-            await self._state.write(lambda db: sweeps.order(db, "reconcile", "nightly", self._clock()))
+        """Where nothing ran at its time, because nothing was up, it runs later."""
+        now = self._clock()
+        if await self._state.read(lambda db: _is_due(db, last_time_ms(self._at, now), now)):
+            await self._state.write(lambda db: sweeps.order(db, "reconcile", "nightly", now))
 
     async def _begin(self, sweep: Sweep) -> bool:
         wanted = EVERYBODY if sweep.kind != "changes" else changed_since(await self._since())
@@ -106,41 +115,56 @@ class Sweeper:
         return True
 
     async def _since(self) -> str:
-        """From where changes are looked for: the last sweep that is done, and an hour earlier; at most a day ago."""
+        """From where changes are looked for: an hour before the last sweep that is done, or the first start, began."""
         now = self._clock()
-        done = await self._state.read(lambda db: value(db, "last_read", {"org": ORG}))
-        return iso(max((done or 0) - HOUR_MS, now - DAY_MS)) or ""
+        done = await self._state.read(lambda db: value(db, "last_read", {"org": ORG, "now": now}))
+        born = await self._state.read(lambda db: read_note(db, BORN)[0].get("at_ms", now))
+        return iso((min(born, now) if done is None else done) - HOUR_MS) or ""
 
     async def _read(self, sweep: Sweep) -> bool:
         if not sweep.place:
             await self._state.write(lambda db: self._judge(db, sweep))
             self._on_change()
             return True
+        if int(sweep.report.get("again", 0)) >= CIRCLE:
+            error = f"Okta's list of users goes in a circle: {CIRCLE} pages in a row came again"
+            await self._state.write(lambda db: sweeps.end(db, sweep, self._clock(), error=error))
+            return True
         if self._budget.spare("users") <= 0:
             return False  # the rest of this window is for who waits for a live change
         try:
             page = await self._client.user_page(sweep.place)
-        except OktaStalePlace:
-            log.warning("sweep.begun_anew", sweep=sweep.id, reason="Okta does not know the place in its list any more")
-            return await self._begin(sweep)
+            changed = await self._state.write(
+                lambda db: keep_page(db, sweep, page, self._names, self._clock(), findings=sweep.kind == "reconcile")
+            )
+        except OktaStalePlace as error:
+            return await self._begin_anew(sweep, str(error))
         except OktaError as error:
             await self._hindered(sweep, str(error))
             raise
-        changed = await self._state.write(
-            lambda db: keep_page(db, sweep, page, self._names, self._clock(), findings=sweep.kind == "reconcile")
-        )
         if changed:
             self._on_change()
         return True
 
-    def _judge(self, db: Any, sweep: Sweep) -> None:
+    async def _begin_anew(self, sweep: Sweep, why: str) -> bool:
+        """Okta does not know the place in its list any more."""
+        if int(sweep.report.get("restarts", 0)) < RESTARTS:
+            log.warning("sweep.begun_anew", sweep=sweep.id, reason=why)
+            return await self._begin(sweep)
+        error = f"Okta refused the place in its list {RESTARTS + 1} times: {why}"
+        await self._state.write(lambda db: sweeps.end(db, sweep, self._clock(), error=error))
+        return True
+
+    def _judge(self, db: apsw.Connection, sweep: Sweep) -> None:
         if sweep.kind == "changes":
             sweeps.end(db, sweep, self._clock())
         else:
             judge(db, sweep, self._clock())
 
     async def _confirm(self, sweep: Sweep) -> bool:
-        return await self._state.write(lambda db: confirmed(db, sweep, self._clock()))
+        left = await self._state.read(unconfirmed)
+        stuck = left > 0 and self._waits.is_stuck((sweep.id, sweep.phase), left, self._monotonic(), ANSWER_SECONDS)
+        return await self._state.write(lambda db: confirmed(db, sweep, self._clock(), give_up=stuck))
 
     async def _fill(self, sweep: Sweep) -> bool:
         if not self._dry and not await self._is_filled(sweep):
@@ -154,10 +178,18 @@ class Sweeper:
 
     async def _is_filled(self, sweep: Sweep) -> bool:
         """Tell whether the targets hold all that is wanted, or take nothing any more."""
-        pending = await self._state.read(
-            lambda db: sum(value(db, "count_pending", {"org": ORG, "target": name}) for name in self._names)
-        )
-        return pending == 0 or self._waits.is_stuck((sweep.id, sweep.phase), pending, self._monotonic())
+        pending = await self._state.read(self._pending)
+        about = (sweep.id, sweep.phase)
+        return pending == 0 or self._waits.is_stuck(about, pending, self._monotonic(), FILL_SECONDS)
+
+    def _pending(self, db: apsw.Connection) -> int:
+        """How many users wait to be written. To count very many at every step would cost more than to write them."""
+        now = self._monotonic()
+        if self._counted >= MANY_PENDING and now - self._counted_at < COUNT_SECONDS:
+            return self._counted
+        self._counted_at = now
+        self._counted = sum(int(value(db, "count_pending", {"org": ORG, "target": name})) for name in self._names)
+        return self._counted
 
     async def _compare(self, sweep: Sweep) -> bool:
         only = sweep.options.get("target")
@@ -166,7 +198,7 @@ class Sweeper:
             for target in self._targets
             if only in (None, target.name)
         }
-        if any(told.get("mended") for told in found.values()):
+        if not self._dry and any(told.get("mended") or told.get("moving") for told in found.values()):
             await self._state.write(lambda db: sweeps.enter(db, sweep, "repairing", self._clock(), targets=found))
             self._on_change()
         else:
@@ -175,12 +207,13 @@ class Sweeper:
 
     async def _repair(self, sweep: Sweep) -> bool:
         """Once the targets hold what was mended, compare those again: only what they then hold is proof."""
-        if not (await self._state.read(is_confirmed) and await self._is_filled(sweep)):
+        left = await self._state.read(lambda db: unconfirmed(db) + self._pending(db))
+        if left and not self._waits.is_stuck((sweep.id, sweep.phase), left, self._monotonic(), FILL_SECONDS):
             return False
         found: dict[str, Any] = dict(sweep.report.get("targets", {}))
         for target in self._targets:
             before = found.get(target.name, {})
-            if before.get("mended"):
+            if before.get("mended") or before.get("moving"):
                 again = await self._compare_one(sweep, target, mend=False)
                 found[target.name] = {**again, "mended": before["mended"], "found": _counts(before)}
         await self._end(sweep, found)
@@ -188,7 +221,9 @@ class Sweeper:
 
     async def _end(self, sweep: Sweep, found: dict[str, Any]) -> None:
         told = sweep.report
-        equal = told.get("okta") == told.get("directory") and all(each.get("equal") for each in found.values())
+        answered = not (told.get("unread") or told.get("unanswered"))
+        sides = told.get("okta") == told.get("directory") and answered
+        equal = sides and all(each.get("equal") for each in found.values())
         await self._state.write(lambda db: sweeps.end(db, sweep, self._clock(), targets=found, equal=equal))
 
     async def _compare_one(self, sweep: Sweep, target: Target, *, mend: bool) -> dict[str, Any]:
@@ -217,11 +252,21 @@ class _Waits:
         self._least = 0
         self._since = 0.0
 
-    def is_stuck(self, about: object, left: int, now: float) -> bool:
-        """Tell whether `left` has not got less for FILL_SECONDS. Another `about` is another wait."""
+    def is_stuck(self, about: object, left: int, now: float, seconds: float) -> bool:
+        """Tell whether `left` has not got less for so long. Another `about` is another wait."""
         if about != self._about or left < self._least:
             self._about, self._least, self._since = about, left, now
-        return now - self._since >= FILL_SECONDS
+        return now - self._since >= seconds
+
+
+def _is_due(db: apsw.Connection, at_ms: int, now: int) -> bool:
+    """Tell whether no reconcile was ordered since a moment, or shortly before it, nor the store made.
+
+    Shortly before: where the clocks change, a time of day comes twice in a night. Stamps of the future tell nothing.
+    """
+    last = sweeps.newest(db, "reconcile")
+    stamps = (read_note(db, BORN)[0].get("at_ms", 0), last.asked_ms + 2 * HOUR_MS if last else 0)
+    return all(stamp > now + 2 * HOUR_MS or stamp < at_ms for stamp in stamps)
 
 
 def last_time_ms(at: str, now: int) -> int:

@@ -18,6 +18,8 @@ from rosterhook.store.queries import rows, run
 EVERYTHING = 1_000_000_000
 #: Okta's ids have letters and digits alone ("00u" and 17 more); other fakes of Okta are a little freer.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+#: What LIKE takes for more than itself.
+_LIKE = re.compile(r"[\\%_]")
 
 
 @dataclass
@@ -118,6 +120,7 @@ def replay_parked(
     db: apsw.Connection, target: str | None, now: int, *, reason: str | None = None, since_ms: int | None = None
 ) -> Replayed:
     """Give everything parked its next chance, or what failed for this reason, or since then."""
+    reason = None if reason is None else _LIKE.sub(r"\\\g<0>", reason)
     wanted = {"org": ORG, "now": now, "reason": reason, "since": since_ms}
     reads = run(db, "unpark_subjects", wanted) if target is None else 0
     writes = replay_links(db, target=target, parked=True, reason=reason, since_ms=since_ms, now=now)

@@ -10,9 +10,9 @@ import structlog
 
 from rosterhook import access, directory
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
-from rosterhook.model import DEPROVISIONED, ORG, Clock, now_ms
+from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.retry import backoff_ms
-from rosterhook.sources import MANY, Found, Gone, Reading, Subject, UserSource
+from rosterhook.sources import ACCEPTED, MANY, STRANGER, Found, Gone, Reading, Subject, UserSource
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, run, value
 
@@ -24,7 +24,7 @@ TRANSIENT = (OktaUnavailable, OktaRateLimited, OktaUnauthorized, OktaForbidden)
 
 #: Okta hides users from a token whose admin role does not reach them, with the very answer for deleted ones.
 HIDDEN = OktaError(
-    "Okta has no such user, but none of its events has told of a deactivation or deletion.",
+    "Okta has no such user, but none of its events has told of a deletion.",
     hint="Check that the token's role still reaches all users. If the user is deleted indeed:"
     " `rosterhook replay --gone` with the user's id.",
     status=404,
@@ -100,7 +100,7 @@ class Resolver:
         claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
         claimed = await self._state.write(lambda db: rows(db, "claim_subjects", claim))
         return [
-            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded), bool(accepted))
+            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded), accepted)
             for user_id, generation, attempts, waiting_ms, fresh_ms, crowded, accepted in claimed
         ]
 
@@ -108,7 +108,7 @@ class Resolver:
         # While access is lost, no absence is believed that no event explains, and none is worth another call.
         lost = any(isinstance(reading, Gone) for reading in readings) and access.why_lost(db) != ""
         for subject, reading in zip(subjects, readings, strict=True):
-            if isinstance(reading, Gone) and not subject.accepted and _is_unexplained(db, subject.id, lost=lost):
+            if isinstance(reading, Gone) and _is_doubted(db, subject, lost=lost):
                 self._fail(db, subject, HIDDEN, at_once=lost)
             elif isinstance(reading, OktaError):
                 self._fail(db, subject, reading)
@@ -165,20 +165,21 @@ def _is_due(db: apsw.Connection, now: int) -> bool:
     return due_ms is not None and due_ms <= now
 
 
-def _is_unexplained(db: apsw.Connection, user_id: str, *, lost: bool) -> bool:
-    """Tell whether a user, who was in service as far as is known, is gone without a word from Okta.
+def _is_doubted(db: apsw.Connection, subject: Subject, *, lost: bool) -> bool:
+    """Tell whether Okta is not believed that it does not know this user.
 
-    Okta deletes only who was deactivated, and tells of both. (Its documentation of the user life cycle.)
-
-    Args:
-        lost: Okta seems to hide users: then who is held as deactivated needs an explanation too.
+    Okta tells of each deletion (its documentation of the user life cycle), by the hook and in the log. A user who is
+    merely deactivated is still found by id. So a 404 that no deletion explains is one of a role that does not reach the
+    user.
     """
-    held = directory.find(db, user_id)
-    if held is None or held.deleted_ms is not None:
+    if subject.accepted == STRANGER:
+        return lost
+    if subject.accepted == ACCEPTED or _is_nobody(db, subject):
         return False
-    if held.user.get("status") == DEPROVISIONED and not lost:
+    held = directory.find(db, subject.id)
+    if held is not None and held.deleted_ms is not None:
         return False
-    return value(db, "departure_told", {"org": ORG, "id": user_id}) is None
+    return value(db, "deletion_told", {"org": ORG, "id": subject.id}) is None
 
 
 def _is_nobody(db: apsw.Connection, subject: Subject) -> bool:

@@ -31,6 +31,9 @@ FEW = 10
 MANY = 200
 SECOND_MS = 1000
 
+#: Why somebody may be gone without an event that tells of it.
+ACCEPTED, STRANGER = 1, 2
+
 log = structlog.get_logger("rosterhook.sources")
 
 
@@ -43,7 +46,8 @@ class Subject:
         waiting_ms: `published` of the first event that still waits.
         fresh_ms: `published` of the last event that changed the user's record; a reading must show it.
         crowded: two such events were so close that `lastUpdated`, which has whole seconds, cannot tell them apart.
-        accepted: a person has said that Okta is to be believed when it does not find the user.
+        accepted: ACCEPTED when a person has said that Okta is to be believed when it does not find the user; STRANGER
+            when nobody but a target knew the user.
     """
 
     id: str
@@ -52,7 +56,7 @@ class Subject:
     waiting_ms: int | None
     fresh_ms: int | None
     crowded: bool
-    accepted: bool = False
+    accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def _log(noted: dict[str, Any], now: int) -> dict[str, Any]:
     return {
         "followed": noted.get("followed", False),
         "error": noted.get("error", ""),
-        "polled_seconds_ago": _age(noted.get("polled_ms"), now),
+        "polled_seconds_ago": None if noted.get("polled_ms") is None else _age(noted["polled_ms"], now),
     }
 
 

@@ -123,12 +123,15 @@ def enter(db: apsw.Connection, sweep: Sweep, phase: str, now: int, **report: Any
 
 
 def begin(db: apsw.Connection, sweep: Sweep, place: str, now: int) -> None:
-    """Start with the first page; also anew, when Okta does not know the place any more."""
+    """Start with the first page; also anew, when Okta does not know the place any more, which is counted."""
     known = int(value(db, "count_living", {"org": ORG}))
-    run(db, "forget_seen", {"org": ORG, "target": OKTA})
-    run(db, "begin_sweep", {"id": sweep.id, "place": place, "known": known, "now": now})
+    for mark in (OKTA, ASKED_FOR):
+        run(db, "forget_seen", {"org": ORG, "target": mark})
+    restarts = int(sweep.report.get("restarts", -1)) + 1
+    told = json.dumps({"restarts": restarts})
+    run(db, "begin_sweep", {"id": sweep.id, "place": place, "known": known, "now": now, "report": told})
     run(db, "forget_findings", {"sweep": sweep.id, "target": None})
-    log.info("sweep.begun", sweep=sweep.id, kind=sweep.kind, reason=sweep.reason, known=known)
+    log.info("sweep.begun", sweep=sweep.id, kind=sweep.kind, reason=sweep.reason, known=known, restarts=restarts)
 
 
 def advance(db: apsw.Connection, sweep: Sweep, place: str, listed: int, report: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from rosterhook.http_server import address_of, inherited, listening, server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
 from rosterhook.loops import Loop
-from rosterhook.model import ORG, now_ms
+from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.notes import REFUSED, WEB, leave_note
 from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
@@ -65,14 +65,15 @@ class Web:
         app: the ASGI application: the hook first, then the API behind the admin token.
     """
 
-    def __init__(self, config: Config, inbox: SqliteInbox, state: Database, api: Api) -> None:
+    def __init__(self, config: Config, inbox: SqliteInbox, state: Database, api: Api, *, clock: Clock = now_ms) -> None:
         self._inbox = inbox
         self._state = state
+        self._clock = clock
         self._retention_ms = int(config.store.retention_days * DAY_MS)
         token = None if config.server.open else admin_token(config)
         guarded: ASGIApp = AdminGuard(api.app, token)
         self._secrets = None if config.server.open else HookSecrets(config.hook, config.data_dir)
-        self._receiver = Receiver(config.hook, self._secrets, inbox, guarded)
+        self._receiver = Receiver(config.hook, self._secrets, inbox, guarded, clock=clock)
         self._noted: tuple[int, int] | None = None
         self._asked_for: int | None = None
         self.app: ASGIApp = self._receiver
@@ -87,7 +88,7 @@ class Web:
         refused = self._receiver.refused
         if refused != self._noted:
             told = {"count": refused[0], "last_ms": refused[1]}
-            await self._state.write(lambda db: leave_note(db, REFUSED, told, now_ms()))
+            await self._state.write(lambda db: leave_note(db, REFUSED, told, self._clock()))
             self._noted = refused
         return False
 
@@ -97,25 +98,24 @@ class Web:
         """
         unstored = self._receiver.unstored
         if self._asked_for is None:
-            await self._state.write(_begin)
+            await self._state.write(self._begin)
         elif unstored != self._asked_for:
-            await self._state.write(lambda db: run(db, "ask_follower", {"org": ORG, "now": now_ms()}))
+            await self._state.write(lambda db: run(db, "ask_follower", {"org": ORG, "now": self._clock()}))
         self._asked_for = unstored
+
+    def _begin(self, db: apsw.Connection) -> None:
+        """Calls may have found nobody here until now, and do from now on."""
+        now = self._clock()
+        leave_note(db, WEB, {"at_ms": now}, now)
+        run(db, "ask_follower", {"org": ORG, "now": now})
 
     async def prune(self) -> bool:
         """Forget old deliveries that the worker has taken in. Here, because this process alone writes the inbox."""
-        return await self._inbox.prune(await self._state.read(handed_over), now_ms() - self._retention_ms) > 0
-
-
-def _begin(db: apsw.Connection) -> None:
-    """Calls may have found nobody here until now, and do from now on."""
-    now = now_ms()
-    leave_note(db, WEB, {"at_ms": now}, now)
-    run(db, "ask_follower", {"org": ORG, "now": now})
+        return await self._inbox.prune(await self._state.read(handed_over), self._clock() - self._retention_ms) > 0
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[Web]:
+async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Web]:
     """The web application over the stores and targets of a configuration.
 
     Raises:
@@ -128,17 +128,18 @@ async def opened(config: Config) -> AsyncIterator[Web]:
         opened_stores(config.data_dir) as stores,
         opened_targets(config.targets) as targets,
     ):
-        yield Web(config, stores.inbox, stores.state, Api(stores.inbox, stores.state, targets))
+        api = Api(stores.inbox, stores.state, targets)
+        yield Web(config, stores.inbox, stores.state, api, clock=clock)
 
 
-async def run_web(config: Config, stop: asyncio.Event, listen_fd: int | None = None) -> None:
+async def run_web(config: Config, stop: asyncio.Event, listen_fd: int | None = None, *, clock: Clock = now_ms) -> None:
     """The whole life of a web process. When `stop` is set, answers under way are finished first.
 
     Args:
         listen_fd: the supervisor's listening socket; None opens one.
     """
     with listening(config.server) if listen_fd is None else inherited(listen_fd) as listener:
-        async with opened(config) as web:
+        async with opened(config, clock=clock) as web:
             server = server_for(web.app)
             # What was loaded to get here stays for good: the collector need not walk through it, which costs pauses
             # of 80 ms under load.

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import apsw
 import structlog
 
-from rosterhook import directory, sweeps
 from rosterhook.audit import HookHealth, hook_as_json, hook_health
-from rosterhook.config import Config, SqlTarget
+from rosterhook.config import Config
 from rosterhook.data_dir import only_one, refuse_demo
-from rosterhook.dispatcher import Dispatcher, next_epoch
+from rosterhook.dispatcher import Dispatcher
 from rosterhook.follower import Follower
 from rosterhook.holds import Limit
-from rosterhook.hook_secrets import read_record
-from rosterhook.intake import Intake
+from rosterhook.intake import Intake, handed_over
 from rosterhook.loops import ClockWatch, Loop
 from rosterhook.model import ORG, Clock, now_ms
-from rosterhook.notes import BORN, leave_note, read_note
-from rosterhook.observe import without_password
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.client import OktaClient
 from rosterhook.okta.connect import READ_LOGS, READ_USERS, connected
@@ -34,9 +28,10 @@ from rosterhook.resolver import Resolver
 from rosterhook.sources import EventSource, OktaSource, UserSource
 from rosterhook.store.database import Database
 from rosterhook.store.queries import run
-from rosterhook.stores import Stores, opened_stores, org_of, refuse_other_org
+from rosterhook.stores import Stores, opened_stores
 from rosterhook.targets import Target
 from rosterhook.targets.registry import opened_targets
+from rosterhook.upkeep import limit_for, look_at_first, our_hooks, prepare, prune, wake
 
 INBOX_POLL_SECONDS = 0.05
 IDLE_SECONDS = 0.25
@@ -46,10 +41,6 @@ PRUNE_SECONDS = 600.0
 DRAIN_SECONDS = 5.0
 DAY_MS = 24 * 3600 * 1000
 FOLLOW_SECONDS = 0.5
-#: Nobody waits longer for the next try by anybody's order but a target's own.
-LONGEST_WAIT_MS = 3600 * 1000
-
-_NOT_WHAT_IS_WRITTEN = {"name", "url", "url_file", "drift", "hold_users", "hold_percent", "hold_minutes"}
 
 log = structlog.get_logger("rosterhook.worker")
 
@@ -72,16 +63,23 @@ class Worker:
     """All loops over one state store. `async with opened(config) as worker: await worker.run(stop)`."""
 
     def __init__(
-        self, config: Config, stores: Stores, okta: Okta, targets: Sequence[Target], epoch: int, clock: Clock
+        self,
+        config: Config,
+        stores: Stores,
+        okta: Okta,
+        targets: Sequence[Target],
+        limits: Mapping[str, Limit],
+        epoch: int,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._state = state = stores.state
+        self._inbox = stores.inbox
         self._okta = okta
         self._clock = clock
         self._clock_watch = ClockWatch(clock)
-        self._our_hooks = read_record(config.data_dir).hook_ids()
+        self._our_hooks = our_hooks(config.data_dir)
         self._hook: HookHealth | None = None
-        limits = {target.name: _limit(target) for target in config.targets}
         self._dispatchers = [
             Dispatcher(state, target, epoch, limit=limits[target.name], clock=clock) for target in targets
         ]
@@ -162,11 +160,15 @@ class Worker:
 
     async def _watch(self) -> bool:
         """Look after what no event tells: the clock, the hook; and tell the other processes how things stand."""
-        self._our_hooks = read_record(self._config.data_dir).hook_ids()
-        if self._okta.log is not None:
-            self._judge_hook(await self._state.read(lambda db: hook_health(db, self._clock())))
+        self._our_hooks = our_hooks(self._config.data_dir)
+        if self._okta.log is not None and await self._is_taken_in():
+            self._judge_hook(await self._state.read(lambda db: hook_health(db, self._clock(), self._our_hooks)))
         await self._state.write(self._leave_note)
         return False
+
+    async def _is_taken_in(self) -> bool:
+        """Tell whether every delivery that came is known: before that, nobody can say that one did not come."""
+        return not await self._inbox.read(await self._state.read(handed_over), 1)
 
     def _judge_hook(self, health: HookHealth) -> None:
         before, self._hook = self._hook, health
@@ -221,13 +223,16 @@ async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Work
         opened_targets(config.targets) as targets,
         _okta(config, stores.state) as okta,
     ):
-        epoch = await stores.state.write(lambda db: _prepare(db, config, clock()))
-        yield Worker(config, stores, okta, targets, epoch, clock)
+        for target in targets:
+            await look_at_first(stores.state, target, clock())
+        epoch = await stores.state.write(lambda db: prepare(db, config, clock()))
+        limits = await stores.state.read(lambda db: {each.name: limit_for(db, each) for each in config.targets})
+        yield Worker(config, stores, okta, targets, limits, epoch, clock)
 
 
-async def run_worker(config: Config, stop: asyncio.Event) -> None:
+async def run_worker(config: Config, stop: asyncio.Event, *, clock: Clock = now_ms) -> None:
     """The whole life of a worker process."""
-    async with opened(config) as worker:
+    async with opened(config, clock=clock) as worker:
         log.info("worker.started", data_dir=str(config.data_dir), targets=[t.name for t in config.targets])
         await worker.run(stop)
     log.info("worker.stopped")
@@ -250,48 +255,3 @@ async def _okta(config: Config, state: Database) -> AsyncIterator[Okta]:
         if config.follower.enabled:
             log_client = await stack.enter_async_context(connected(config.okta, [READ_LOGS], budget=budget))
         yield Okta(OktaSource(users, budget), budget, users, log_client)
-
-
-def _prepare(db: apsw.Connection, config: Config, now: int) -> int:
-    """Before the first step: the right org, everybody wanted by every target, and the epoch of this worker."""
-    _same_org(db, config.okta.org_url, now)
-    for target in config.targets:
-        directory.want_everybody(db, target.name, fingerprint(target), now)
-    wake(db, now, later_ms=LONGEST_WAIT_MS)
-    if not read_note(db, BORN)[0]:
-        leave_note(db, BORN, {"at_ms": now}, now)
-    if config.okta.login and config.reconcile.first_load and sweeps.newest(db) is None:
-        sweeps.order(db, "backfill", "first start", now)
-    return next_epoch(db, now)
-
-
-def wake(db: apsw.Connection, now: int, *, later_ms: int) -> None:
-    """Give everybody their next chance now who would wait for more than `later_ms`: the clock was set back."""
-    for name in ("wake_subjects", "wake_links"):
-        run(db, name, {"now": now, "later": now + later_ms})
-
-
-def prune(db: apsw.Connection, before: int, days: float) -> bool:
-    """Forget a little of what is old; tell whether there may be more."""
-    if forgotten := run(db, "prune_quarantine", {"before": before}):
-        log.warning("quarantine.pruned", deliveries=forgotten, older_than_days=days)
-    run(db, "prune_hours", {"before": before})
-    run(db, "prune_sweeps", {"before": before})
-    return run(db, "prune_events", {"before": before}) > 0 or forgotten > 0
-
-
-def _limit(target: SqlTarget) -> Limit:
-    return Limit(target.hold_users, target.hold_percent, int(target.hold_minutes * 60_000))
-
-
-def _same_org(db: apsw.Connection, org_url: str | None, now: int) -> None:
-    refuse_other_org(db, org_url)
-    if org_url is not None and org_of(db) is None:
-        run(db, "leave_note", {"org": ORG, "name": "org_url", "value": org_url, "now": now})
-
-
-def fingerprint(target: SqlTarget) -> str:
-    """Of all in a target's configuration that decides what is written where; not of its password."""
-    settings: dict[str, Any] = target.model_dump(mode="json", exclude=_NOT_WHAT_IS_WRITTEN)
-    settings["url"] = without_password(target.url.get_secret_value())
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

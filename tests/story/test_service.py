@@ -70,8 +70,8 @@ def test_event_becomes_a_row_and_every_command_tells_it(service: Service, org: O
 
 
 def test_unknown_user_of_an_event_is_gone(service: Service) -> None:
-    """A user whom Okta does not know by id leaves a tombstone, and no row."""
-    post(service, event_for("00uNobodyAtAll", "e-2"))
+    """A user whose deletion is told, and whom Okta does not know by id, leaves a tombstone, and no row."""
+    post(service, event_for("00uNobodyAtAll", "e-2", "user.lifecycle.delete.initiated"))
     status = settled(service, 1)
     assert status["users"] == {"active": 0, "total": 0, "deleted": 1}
 
@@ -106,7 +106,7 @@ def test_bad_input_over_the_wire(service: Service, body: bytes, headers: list[by
         assert status in {b"401", b"413"}  # the server has answered and hung up before everything was sent
     else:
         assert answer.startswith(b"HTTP/1.1 " + status)
-    assert post(service, event_for("00uNobody", "e-3")).status_code == 200
+    assert post(service, event_for("00uNobody", "e-3", "user.lifecycle.delete.initiated")).status_code == 200
     quarantined = settled(service, 1)["deliveries"]["quarantined"]
     assert quarantined == (status in {b"200", b"413"})
 
@@ -126,12 +126,12 @@ def test_okta_outage_loses_nobody(service: Service, org: Org) -> None:
 
 def test_events_follow_prints_each_as_it_comes(service: Service) -> None:
     """`events --follow --json` prints a line for each event, those of before and those to come."""
-    post(service, event_for("00uA", "f-1"))
+    post(service, event_for("00uA", "f-1", "user.lifecycle.delete.initiated"))
     settled(service, 1)
     follower = Process("rosterhook", "events", "--follow", "--json", env=service.env, cwd=service.folder)
     try:
         wait_until(lambda: "f-1" in follower.output, 30, lambda: follower.output)
-        post(service, event_for("00uB", "f-2"))
+        post(service, event_for("00uB", "f-2", "user.lifecycle.delete.initiated"))
         wait_until(lambda: "f-2" in follower.output, 30, lambda: follower.output)
     finally:
         follower._process.send_signal(signal.SIGINT)

@@ -125,8 +125,10 @@ async def test_active_user_who_vanishes_without_a_word_is_parked(bench: Bench) -
     assert await bench.subjects() == []
 
 
-@pytest.mark.parametrize("event_type", ["user.lifecycle.deactivate", "user.lifecycle.delete.initiated"])
-async def test_user_whose_leaving_was_told_is_gone_at_once(bench: Bench, event_type: str) -> None:
+@pytest.mark.parametrize(
+    "event_type", ["user.lifecycle.delete.initiated", "user.lifecycle.delete.completed", "system.import.user.delete"]
+)
+async def test_user_whose_deletion_was_told_is_gone_at_once(bench: Bench, event_type: str) -> None:
     """A 404 that an event has announced is a deletion."""
     bench.okta.by_id["00u1"] = okta_user("00u1")
     await bench.due("00u1")
@@ -138,16 +140,30 @@ async def test_user_whose_leaving_was_told_is_gone_at_once(bench: Bench, event_t
     assert held and held.deleted_ms is not None
 
 
-async def test_deactivated_user_may_be_deleted_without_a_word(bench: Bench) -> None:
-    """Who was deactivated has lost nothing more by being deleted: the 404 is believed."""
-    bench.okta.by_id["00u1"] = okta_user("00u1") | {"status": "DEPROVISIONED"}
+@pytest.mark.parametrize("status", ["ACTIVE", "DEPROVISIONED"])
+async def test_a_deactivation_explains_no_404(bench: Bench, status: str) -> None:
+    """Okta still finds who is deactivated: whom it does not find was deleted, or is hidden from us."""
+    bench.okta.by_id["00u1"] = okta_user("00u1") | {"status": status}
     await bench.due("00u1")
     await bench.resolver.step()
     del bench.okta.by_id["00u1"]
-    await bench.due("00u1")
-    await bench.resolver.step()
+    await tell(bench, "00u1", "user.lifecycle.deactivate")
+    for _ in range(TRIES):
+        await bench.resolver.step()
+        bench.now += 100_000
     held = await bench.held("00u1")
-    assert held and held.deleted_ms is not None
+    assert held and held.deleted_ms is None
+    assert [row[1] for row in await bench.subjects()] == ["parked"]
+
+
+async def test_a_newcomer_whom_okta_hides_is_no_deletion(bench: Bench) -> None:
+    """Somebody of whom an event told, and whom Okta does not find, waits for a person, and leaves no tombstone."""
+    await tell(bench, "00uNew", "user.lifecycle.create")
+    for _ in range(TRIES):
+        await bench.resolver.step()
+        bench.now += 100_000
+    assert await bench.held("00uNew") is None
+    assert [row[1] for row in await bench.subjects()] == ["parked"]
 
 
 async def test_lag_counts_from_the_event_that_is_written(bench: Bench) -> None:
@@ -209,8 +225,8 @@ async def test_a_mistyped_replay_leaves_no_tombstone(bench: Bench) -> None:
 
 
 async def test_a_replay_of_who_was_named_by_an_event_leaves_a_tombstone(bench: Bench) -> None:
-    """Whom an event has named was there: gone before ever seen is a tombstone, by `replay` too."""
-    body = {"uuid": "e", "eventType": "user.lifecycle.create", "target": [{"id": "00uA", "type": "User"}]}
+    """Whose deletion an event has told was there: gone before ever seen is a tombstone, by `replay` too."""
+    body = {"uuid": "e", "eventType": "user.lifecycle.delete.initiated", "target": [{"id": "00uA", "type": "User"}]}
     await bench.state.write(lambda db: record_event(db, parse(json.dumps(body).encode()), HOOK, 1, 1))
     await bench.state.write(lambda db: db.execute("DELETE FROM subject") and None)
     await bench.state.write(lambda db: replay_users(db, ["00uA"], None, bench.now))

@@ -137,7 +137,7 @@ def test_other_types_are_not_supported(kind: sa.types.TypeEngine) -> None:
 
 def test_the_reason_names_column_and_attribute() -> None:
     """A refusal names the column, its type and the attribute."""
-    field = Field("age", "profile.age", "INTEGER", True, converter(sa.Integer(), PG), alike_for(sa.Integer()))
+    field = Field("age", "profile.age", "INTEGER", True, converter(sa.Integer(), PG), alike_for(sa.Integer(), PG))
     with pytest.raises(Unfit) as refused:
         field.value_of({"profile": {"age": "secret"}})
     assert str(refused.value) == 'column "age" (INTEGER) cannot hold profile.age: it is text'
@@ -145,7 +145,7 @@ def test_the_reason_names_column_and_attribute() -> None:
 
 def test_nothing_is_null_where_null_is_allowed() -> None:
     """A missing attribute is NULL, and a reason to park where the column is NOT NULL."""
-    convert, alike = converter(sa.Text(), PG), alike_for(sa.Text())
+    convert, alike = converter(sa.Text(), PG), alike_for(sa.Text(), PG)
     assert Field("x", "profile.y", "TEXT", True, convert, alike).value_of({"profile": {}}) is None
     with pytest.raises(Unfit, match=r'^column "x" is NOT NULL but the user has no profile\.y$'):
         Field("x", "profile.y", "TEXT", False, convert, alike).value_of({"profile": {}})

@@ -61,6 +61,7 @@ name = "tutorial"
 type = "sql"
 url = "sqlite:///{data_dir}/users.db"
 preset = "tutorial"
+hold_percent = 100   # so many people leave a simulated org that an approval would be asked for all the time
 """
 
 

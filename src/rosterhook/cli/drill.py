@@ -43,7 +43,10 @@ def drill(
     configure_logging(LogConfig(level="error"))
     wanted = chosen([name.strip() for name in steps.split(",") if name.strip()])
     if users < 1 or rate <= 0 or changes < len(wanted):
-        raise ConfigError(f"Too few: {users} users, {changes} changes in {len(wanted)} steps, {rate:g} a second.")
+        raise ConfigError(
+            f"Too few: {users} users, {changes} changes in {len(wanted)} steps, {rate:g} changes a second.",
+            hint="There must be a user, and a change for each step.",
+        )
     scores: list[Score] = []
     with _folder(keep) as folder, _telling(len(wanted), as_json) as tell:
         asked = Drill(users, changes, seed, rate, wanted, target, folder)
@@ -146,6 +149,8 @@ def _print_notes(result: Result) -> None:
         out.print(hanging(plain(f"{result.step.name}: {note}", "dim")))
     if result.problem:
         out.print(hanging(plain(f"{result.step.name}: {result.problem}", "red")))
+    for user, status in result.deleted.items():
+        out.print(hanging(plain(f"{result.step.name}: {user}: was deleted in the target, is {status} in Okta", "red")))
     for user, fields in result.differing.items():
         told = ", ".join(f"{name} is {held!r}, not {wanted!r}" for name, (held, wanted) in fields.items())
         out.print(hanging(plain(f"{result.step.name}: {user}: {told}", "red")))

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from rosterhook.cli.common import ConfigPath, DryRun, load, out, with_stores
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
-from rosterhook.forget import Forgotten, Person, find_person
+from rosterhook.forget import Forgotten, find_person
 from rosterhook.forget import forget as erase
+from rosterhook.scrub import Person
 from rosterhook.stores import Stores
 
 

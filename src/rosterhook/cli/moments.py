@@ -22,7 +22,7 @@ def moment_ms(text: str, now: int) -> int:
         RosterhookError: it is none.
     """
     if found := _AGO.fullmatch(text.strip()):
-        return now - int(found[1]) * _SECONDS[found[2]] * 1000
+        return max(0, now - int(found[1]) * _SECONDS[found[2]] * 1000)
     try:
         stamp = parse_stamp(f"{date.fromisoformat(text.strip())}T00:00:00Z")
     except ValueError:

@@ -64,7 +64,7 @@ def reconcile(
     options: dict[str, Any] = {"target": target, "accept_missing": accept_missing}
     chosen = {key: value for key, value in options.items() if value}
     if dry_run:
-        return _run(_dry_run(loaded, as_json, chosen))
+        return asyncio.run(_dry_run(loaded, as_json, chosen))
     return _run(_order(loaded, "reconcile", as_json, no_wait, chosen))
 
 
@@ -72,7 +72,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        out.print("Stopped watching. What was ordered goes on where it was, in the worker that runs or starts next.")
+        out.print("Not watched any more. What was ordered goes on in the worker that runs, or starts next.")
         raise
 
 
@@ -86,28 +86,38 @@ def _with_login(config: Config) -> Config:
 
 
 async def _order(config: Config, kind: Kind, as_json: bool, no_wait: bool, options: dict[str, Any]) -> int:
-    async with opened_stores(config.data_dir) as stores, _worked_off(config) as is_over:
-        number = await stores.state.write(lambda db: sweeps.order(db, kind, "ordered by hand", now_ms(), **options))
+    async with opened_stores(config.data_dir) as stores:
         if no_wait:
-            out.print(f"Ordered: {kind} {number}. `rosterhook status` shows how far it is.")
+            number = await _ordered(stores, kind, options)
+            ordered = await stores.state.read(lambda db: sweeps.find(db, number))
+            if as_json and ordered is not None:
+                print_json(ordered.as_json())
+            else:
+                out.print(f"Ordered: {kind} {number}. `rosterhook status` shows how far it is.")
             return 0
-        sweep = await _watched(config, stores, number, is_over)
-        if as_json:
-            found = await stores.state.read(lambda db: sweeps.findings(db, number))
-            print_json({**sweep.as_json(), "findings": found})
-        else:
-            print_outcome(sweep)
+        async with _worked_off(config) as is_over:
+            number = await _ordered(stores, kind, options)
+            sweep = await _watched(config, stores, number, is_over, quiet=as_json)
+        found = await stores.state.read(lambda db: sweeps.findings(db, number))
+    if as_json:
+        print_json({**sweep.as_json(), "findings": found})
+    else:
+        print_outcome(sweep)
     return 1 if sweep.error or sweep.report.get("equal") is False else 0
 
 
-async def _watched(config: Config, stores: Stores, number: int, is_over: Callable[[], bool]) -> Sweep:
+async def _ordered(stores: Stores, kind: Kind, options: dict[str, Any]) -> int:
+    return await stores.state.write(lambda db: sweeps.order(db, kind, "ordered by hand", now_ms(), **options))
+
+
+async def _watched(config: Config, stores: Stores, number: int, is_over: Callable[[], bool], *, quiet: bool) -> Sweep:
     """Show the progress until the sweep is over.
 
     Args:
         is_over: whether the worker of this process has ended.
     """
     names = [target.name for target in config.targets]
-    with Progress() as progress:
+    with Progress(config.okta.share, quiet=quiet) as progress:
         while True:
             sweep = await stores.state.read(lambda db: sweeps.find(db, number))
             assert sweep is not None  # noqa: S101 - it was ordered here
@@ -162,8 +172,5 @@ async def _dry_run(config: Config, as_json: bool, options: dict[str, Any]) -> in
 
 @asynccontextmanager
 async def _dry_parts(config: Config, budget: Budget) -> AsyncIterator[tuple[Any, list[Target]]]:
-    if not (config.data_dir / "state.db").exists():
-        async with opened_stores(config.data_dir):
-            pass  # everybody is new, then
     async with connected(config.okta, [READ_USERS], budget=budget) as client, opened_targets(config.targets) as targets:
         yield client, targets

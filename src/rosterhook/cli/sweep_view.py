@@ -33,9 +33,16 @@ PHASES = {
 
 
 class Progress:
-    """A bar in a terminal; elsewhere a line at each phase."""
+    """A bar in a terminal; elsewhere a line at each phase.
 
-    def __init__(self) -> None:
+    Args:
+        share: part of Okta's limit that is spent.
+        quiet: show nothing.
+    """
+
+    def __init__(self, share: float, *, quiet: bool) -> None:
+        self._share = share
+        self._quiet = quiet
         self._bar = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -43,7 +50,7 @@ class Progress:
             TextColumn("{task.fields[told]}"),
             console=out,
             transient=True,
-            disable=not out.is_terminal,
+            disable=quiet or not out.is_terminal,
         )
         self._task: TaskID | None = None
         self._phase = ""
@@ -62,7 +69,7 @@ class Progress:
         name = PHASES[sweep.phase]
         if sweep.phase != self._phase:
             self._phase, self._begun = sweep.phase, (time.monotonic(), sweep.listed)
-            if not out.is_terminal:
+            if not (self._quiet or out.is_terminal):
                 out.print(f"{name} ...")
         told = f"{sweep.error}" if sweep.error else self._told(sweep, status)
         total = max(sweep.known, sweep.listed) if sweep.phase == "reading" and sweep.known else None
@@ -78,17 +85,17 @@ class Progress:
         of = f" of about {max(sweep.known, sweep.listed):,}" if sweep.known else ""
         parts = [f"{sweep.listed:,}{of} users", f"{rate:,.0f}/s", f"{sweep.calls:,} calls"]
         if sweep.known > sweep.listed and rate > 0:
-            parts.append(f"{_time_left(sweep, rate, status)} left")
+            parts.append(f"{_time_left(sweep, rate, status, self._share)} left")
         if free is not None:
             parts.append(f"{free:,} calls free in this minute")
         return ", ".join(parts)
 
 
-def _time_left(sweep: Sweep, rate: float, status: Status) -> str:
+def _time_left(sweep: Sweep, rate: float, status: Status, share: float) -> str:
     """By the rate so far, or by Okta's limit if that is slower."""
     users = sweep.known - sweep.listed
     limit = status["okta"]["budget"].get("users", {}).get("limit")
-    by_limit = users / PAGE / (limit / 2) * WINDOW_SECONDS if limit else 0.0
+    by_limit = users / PAGE / (limit * share) * WINDOW_SECONDS if limit else 0.0
     seconds = max(users / rate, by_limit)
     return f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
 
@@ -105,6 +112,9 @@ def print_outcome(sweep: Sweep) -> None:
         f"{_counted(report.get('changed', 0), 'user')} changed in the own store;"
         f" {report.get('missing', 0):,} missing in Okta's list."
     )
+    for key, words in (("unanswered", "did not get an answer by id"), ("unread", "could not be read again")):
+        if report.get(key):
+            out.print(hanging(plain(f"{_counted(report[key], 'user')} {words}.", "red")))
     if report.get("not_found"):
         out.print(hanging(plain(f"{report['not_found']:,} are not found by id either: `rosterhook parked`.", "red")))
     _print_proof(report)
@@ -182,7 +192,7 @@ def _notes(told: dict[str, Any]) -> str:
     }
     parts = [text for key, text in words.items() if before.get(key)]
     parts += [f"{told['mended']:,} of them mended"] if told.get("mended") else []
-    parts += [f"{told['waiting']:,} of them parked or held"] if told.get("waiting") else []
+    parts += [f"{told['waiting']:,} of them wait for a person"] if told.get("waiting") else []
     parts += [f"{_counted(told['foreign'], 'row')} of nobody in Okta left alone"] if told.get("foreign") else []
     parts += [f"{_counted(told['moving'], 'user')} written meanwhile"] if told.get("moving") else []
     return ", ".join(parts)

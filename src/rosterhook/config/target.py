@@ -72,7 +72,7 @@ class SqlTarget(Section):
         20, ge=0, description="More removals than this, and than `hold_percent`, are held until a person approves."
     )
     hold_percent: float = Field(
-        5.0, ge=0, le=100, description="Part of the users in service that may be removed at once; 100 never holds."
+        5.0, ge=0, le=100, description="Part of the users in service that may be removed at once; 100 holds nothing."
     )
     hold_minutes: float = Field(10.0, gt=0, description="How long a removal counts for the two keys above.")
 

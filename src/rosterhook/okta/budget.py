@@ -73,7 +73,7 @@ class Budget:
     def spare(self, bucket: str) -> int:
         """As `free`, but a tenth of what may be spent is kept back: for work that can wait, beside work that cannot."""
         limit = self._window(bucket).limit or 0
-        return self.free(bucket) - math.ceil(limit * self._share * RESERVE)
+        return self.free(bucket) - int(limit * self._share * RESERVE)
 
     async def acquire(self, bucket: str) -> None:
         """Wait until one call is allowed, in the order of asking, and take it."""

@@ -117,7 +117,7 @@ class SqlTable:
     def key_of(self, row: Row) -> str | None:
         """Okta's id in a row of the snapshot; see `Target.key_of`."""
         key = row[self._config.key_column]
-        return None if key is None else str(key)
+        return None if key is None else str(key).rstrip(" ")  # a CHAR is padded
 
     async def drift(self, held: Sequence[tuple[Change, Row | None]]) -> list[Drift | None]:
         """Compare rows of the snapshot; see `Target.drift`.

@@ -196,7 +196,7 @@ def _field(column: str, path: str, found: Found, dialect: Dialect) -> Field | No
     except Unsupported:
         return None
     name = type_name(about["type"], dialect)
-    return Field(column, path, name, bool(about["nullable"]), convert, alike_for(about["type"]))
+    return Field(column, path, name, bool(about["nullable"]), convert, alike_for(about["type"], dialect))
 
 
 def type_name(kind: TypeEngine[Any], dialect: Dialect) -> str:

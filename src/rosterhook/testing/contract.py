@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from rosterhook.config import DEFAULT_COLUMNS, Policy
 from rosterhook.mapping import resolve
-from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Park
-from rosterhook.targets import Target
+from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Drift, Park
+from rosterhook.targets import Row, Target
 from rosterhook.testing.users import change_of, deletion_of, user_of
 
 #: No store of text can hold this: half of a surrogate pair.
@@ -73,6 +73,19 @@ class TargetContract:
         rows = [row async for row in target.snapshot()]
         assert len({row[key] for row in rows}) == len(rows), "a user is in two rows"
         return {str(row[key]): {column: row[column] for column in self.columns} for row in rows}
+
+    async def rows(self, target: Target) -> dict[str | None, Row]:
+        """The rows of a snapshot, by the key that the target reads from each."""
+        return {target.key_of(row): row async for row in target.snapshot()}
+
+    async def drifts(self, target: Target, *changes: Change) -> list[Drift | None]:
+        """How the target's rows differ from what the changes demand."""
+        rows = await self.rows(target)
+        return await target.drift([(change, rows.get(change.user_id)) for change in changes])
+
+    def column_of(self, path: str) -> str:
+        """The key of a snapshot's row that shows this attribute."""
+        return next(column for column, shown in self.columns.items() if shown == path)
 
     def expected(self, *changes: Change) -> dict[str, dict[str, object]]:
         """What the target should show when each of the changes is true."""
@@ -175,6 +188,84 @@ class TargetContract:
             assert [type(outcome) for outcome in await target.deliver(after)] == [Delivered] * 5
             assert await self.seen(target) == self.expected(*before)
 
+    async def test_a_row_names_its_user(self) -> None:
+        """Each row of a snapshot has the id of the user that it is of, as Okta writes it."""
+        ids = ["00u0000000000000aAzZ", "00u0000000000000AaZz", "00u1"]
+        async with self.opened() as target:
+            await target.deliver([change_of(user_id) for user_id in ids])
+            assert set(await self.rows(target)) == set(ids)
+
+    async def test_what_was_delivered_does_not_differ(self) -> None:
+        """After a delivery nothing has drifted, whatever was in it; an empty store lacks nobody who is gone."""
+        changes = [change_of("u0"), change_of("u1", firstName=NASTY, lastName="", mobilePhone=" ' "), change_of("u2")]
+        async with self.opened() as target:
+            assert await self.drifts(target, deletion_of("never", 1)) == [None]
+            await target.deliver(changes)
+            assert await self.drifts(target, *changes) == [None] * 3
+            assert await target.drift([]) == []
+
+    async def test_a_row_that_was_edited_has_drifted(self) -> None:
+        """A value that is not as wanted is told with what is held and what is wanted, and no other value is."""
+        name, mobile = self.column_of("profile.firstName"), self.column_of("profile.mobilePhone")
+        before, after = change_of("u1"), change_of("u1", 2, firstName="Grace", mobilePhone="1")
+        async with self.opened() as target:
+            await target.deliver([before, change_of("u2")])
+            found = await self.drifts(target, change_of("u2"), after)
+            assert found == [None, Drift("changed", {name: ("Ada", "Grace"), mobile: (None, "1")})]
+            row = {**(await self.rows(target))["u1"], name: "Edited"}
+            assert await target.drift([(before, row)]) == [Drift("changed", {name: ("Edited", "Ada")})]
+            await target.deliver([after])
+            assert await self.drifts(target, after) == [None]
+
+    async def test_a_row_that_was_removed_is_missing(self) -> None:
+        """A user whose row is not there is told with every value that a delivery would write."""
+        name = self.column_of("profile.firstName")
+        async with self.opened() as target:
+            for _ in range(2):  # before the store has anything, and afterwards
+                [found] = await self.drifts(target, change_of("u1"))
+                assert found is not None
+                assert found.kind == "missing"
+                await target.deliver([change_of("u2")])
+            assert found is not None
+            assert found.fields[name] == (None, "Ada")
+            await target.deliver([change_of("u1")])
+            assert await self.drifts(target, change_of("u1")) == [None]
+
+    async def test_a_value_that_cannot_be_held_is_no_drift(self) -> None:
+        """What no delivery would mend is none: the user is parked with the reason, and not found anew each night."""
+        async with self.opened() as target:
+            await target.deliver([change_of("u1")])
+            assert await self.drifts(target, self.bad(change_of("u1", 2))) == [None]
+
+    async def test_under_delete_a_row_of_somebody_who_left_is_surplus(self) -> None:
+        """Under "delete" a row of who may not sign in any more is too many, and the lack of one is right."""
+        async with self.opened(deleted="delete", deactivated="delete", suspended="delete") as target:
+            await target.deliver([change_of(f"u{n}") for n in range(3)])
+            left = [
+                change_of("u0", 2, status=DEPROVISIONED),
+                change_of("u1", 2, status=SUSPENDED),
+                deletion_of("u2", 2),
+            ]
+            found = await self.drifts(target, *left)
+            assert [drift and drift.kind for drift in found] == ["surplus"] * 3
+            assert found[0] is not None
+            assert found[0].fields[self.column_of("profile.firstName")] == ("Ada", None)
+            await target.deliver(left)
+            assert await self.drifts(target, *left) == [None] * 3
+
+    async def test_under_keep_no_row_of_somebody_who_left_differs(self) -> None:
+        """Under "keep" a row of who may not sign in any more is right as it is, and so is the lack of one."""
+        async with self.opened(deleted="keep", deactivated="keep", suspended="keep") as target:
+            await target.deliver([change_of(f"u{n}") for n in range(3)])
+            left = [
+                change_of("u0", 2, status=DEPROVISIONED, firstName="X"),
+                change_of("u1", 2, status=SUSPENDED, firstName="X"),
+                deletion_of("u2", 2),
+                change_of("new", 2, status=SUSPENDED),
+                deletion_of("never", 2),
+            ]
+            assert await self.drifts(target, *left) == [None] * 5
+
     async def test_closing_twice_is_safe(self) -> None:
         """A target can be closed twice, also when it was never used."""
         unused = await self.make_target()
@@ -210,6 +301,24 @@ class ShowsStatus(TargetContract):
             back = change_of("u2", 3)
             await target.deliver([back])
             assert await self.seen(target) == self.expected(off, stopped, back, late)
+
+    async def test_a_mark_that_was_taken_away_has_drifted(self) -> None:
+        """Under "mark" the status of who left is compared; of a deleted user nothing else is, and no row is missed."""
+        status = self.column_of("status")
+        async with self.opened(deleted="mark", deactivated="mark", suspended="mark") as target:
+            await target.deliver([change_of(f"u{n}", firstName="X") for n in range(3)])
+            off, stopped = change_of("u0", 2, status=DEPROVISIONED, firstName="X"), change_of("u1", 2, status=SUSPENDED)
+            gone, never = deletion_of("u2", 2), deletion_of("never", 2)
+            found = await self.drifts(target, off, stopped, gone, never)
+            assert found[0] == Drift("changed", {status: ("ACTIVE", DEPROVISIONED)})
+            assert found[1] is not None
+            assert set(found[1].fields) == {status, self.column_of("profile.firstName")}
+            assert found[2:] == [Drift("changed", {status: ("ACTIVE", DELETED)}), None]
+            await target.deliver([off, stopped, gone, never])
+            assert await self.drifts(target, off, stopped, gone, never) == [None] * 4
+            [late] = await self.drifts(target, change_of("late", status=DEPROVISIONED))
+            assert late is not None
+            assert (late.kind, late.fields[status]) == ("missing", (None, DEPROVISIONED))
 
 
 class RefusesOlder(TargetContract):

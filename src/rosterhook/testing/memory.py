@@ -83,6 +83,8 @@ class MemoryTarget:
         if policy == "keep" or (row is None and (policy == "delete" or change.deleted)):
             return None
         wanted = self._mark() if change.deleted else self._row(change)
+        if not _is_text(wanted):
+            return None
         if row is None:
             return Drift("missing", {column: (None, value) for column, value in wanted.items()})
         if policy == "delete":
@@ -93,9 +95,7 @@ class MemoryTarget:
     def _deliver(self, change: Change) -> Outcome:
         key = change.user_id
         row = self._row(change)
-        try:
-            json.dumps(row, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
+        if not _is_text(row):
             return Park("a value has half of a surrogate pair, which is no character")
         policy = self._policy(change)
         if policy == "keep" or change.order < self._orders.get(key, 0):
@@ -110,3 +110,12 @@ class MemoryTarget:
             self.rows[key] |= self._mark()
             self._orders[key] = change.order
         return Delivered(key)
+
+
+def _is_text(row: Mapping[str, object]) -> bool:
+    """Tell whether a store of text could hold the row."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

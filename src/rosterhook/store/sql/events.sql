@@ -19,7 +19,7 @@ INSERT INTO cursor (org, source, asked_ms) VALUES (:org, 'log', :now)
 ON CONFLICT (org, source) DO UPDATE SET asked_ms = excluded.asked_ms
 
 -- name: find_event
-SELECT seq, essence FROM event WHERE org = :org AND uuid = :uuid
+SELECT seq, essence, hook_arrivals FROM event WHERE org = :org AND uuid = :uuid
 
 -- name: insert_event
 INSERT INTO event (org, uuid, type, published_ms, outcome, essence, source, hook_arrivals, log_arrivals,
@@ -36,25 +36,27 @@ INSERT INTO hook_hour (org, hour_ms, events) VALUES (:org, :hour_ms, :by)
 ON CONFLICT (org, hour_ms) DO UPDATE SET events = hook_hour.events + excluded.events
 
 -- name: events_of_day
-SELECT coalesce(sum(events), 0) FROM hook_hour WHERE org = :org AND hour_ms > :since
+SELECT coalesce(sum(events), 0) FROM hook_hour WHERE org = :org AND hour_ms > :since AND hour_ms <= :now
 
 -- name: prune_hours
 DELETE FROM hook_hour WHERE hour_ms < :before
 
 -- name: missed_events
--- Events that the log has told, and that no delivery brought: how many, and when the first of them happened.
--- Of very many, only that: this is asked all the time.
-SELECT count(*), min(published_ms) FROM (
-  SELECT published_ms FROM event
-  WHERE for_hook = 1 AND hook_arrivals = 0 AND published_ms > :since AND published_ms <= :until
-  ORDER BY published_ms LIMIT 10000)
+-- Events that the log told before :until, and that no delivery brought: how many of each type, and when the first of
+-- them happened. Of very many, only that: this is asked all the time.
+SELECT type, count(*), min(published_ms) FROM (
+  SELECT type, published_ms FROM event
+  WHERE for_hook = 1 AND hook_arrivals = 0 AND published_ms > :since AND received_ms <= :until
+  ORDER BY published_ms LIMIT 10000) AS missed
+GROUP BY type
 
 -- name: audit
 -- Every event since a moment, by what became of it. `open`: one of its users has not been read since.
 SELECT type, for_hook, hook_arrivals > 0, log_arrivals > 0, outcome, count(*),
   sum(CASE WHEN EXISTS (SELECT 1 FROM event_subject JOIN subject
     ON subject.org = event_subject.org AND subject.kind = event_subject.kind AND subject.id = event_subject.id
-    WHERE event_subject.event_seq = event.seq) THEN 1 ELSE 0 END)
+    WHERE event_subject.event_seq = event.seq
+      AND (subject.waiting_ms IS NULL OR coalesce(event.published_ms, event.received_ms) >= subject.waiting_ms)) THEN 1 ELSE 0 END)
 FROM event
 WHERE received_ms >= :since AND coalesce(published_ms, received_ms) >= :since
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
@@ -86,12 +88,11 @@ FROM event_subject JOIN event ON event.seq = event_subject.event_seq
 WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject.id = :id
 ORDER BY coalesce(event.published_ms, event.received_ms), event.seq
 
--- name: departure_told
--- Whether an event has told that this user was deactivated or deleted.
+-- name: deletion_told
+-- Whether an event has told that this user was deleted.
 SELECT 1 FROM event_subject JOIN event ON event.seq = event_subject.event_seq
 WHERE event_subject.org = :org AND event_subject.kind = 'user' AND event_subject.id = :id
-  AND event.type IN ('user.lifecycle.deactivate', 'user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed',
-                     'system.import.user.delete')
+  AND event.type IN ('user.lifecycle.delete.initiated', 'user.lifecycle.delete.completed', 'system.import.user.delete')
 LIMIT 1
 
 -- name: named_by_event

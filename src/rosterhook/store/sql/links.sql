@@ -1,23 +1,40 @@
 -- What each target holds of each user, and shall hold. In the SQL that SQLite >= 3.35 and PostgreSQL share.
 
 -- name: want_link
--- The target shall hold this version. A parked or held link gets its next chance: the user is another one now.
+-- The target shall hold this version. A parked link gets its next chance: the user is another one now. What waits for a
+-- person goes on waiting, unless the user is in service again.
 INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms, waiting_ms)
 VALUES (:org, :target, :user_id, :version, :level, 0, 'pending', 0, :now, :waiting_ms)
 ON CONFLICT (org, target, user_id) DO UPDATE SET
-  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
-  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL,
+  state = CASE
+    WHEN excluded.wanted_level = 0 THEN 'pending'
+    WHEN link.state = 'held' OR link.stranger = 1 THEN 'held'
+    WHEN link.state = 'rejected' THEN CASE WHEN excluded.wanted_level > link.wanted_level THEN 'held' ELSE 'rejected' END
+    ELSE 'pending' END,
+  held_ms = CASE WHEN excluded.wanted_level > 0 AND (link.state IN ('held', 'rejected') OR link.stranger = 1)
+                 THEN coalesce(link.held_ms, excluded.due_ms) END,
+  stranger = CASE WHEN excluded.wanted_level = 0 THEN 0 ELSE link.stranger END,
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL,
   waiting_ms = coalesce(link.waiting_ms, excluded.waiting_ms)
 
 -- name: want_all_links
 -- A target that is new, or was away: it shall hold everybody.
 INSERT INTO link (org, target, user_id, wanted, wanted_level, done, state, attempts, due_ms)
 SELECT org, :target, id, version,
-  CASE WHEN deleted_ms IS NOT NULL THEN 2 WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END,
+  CASE WHEN deleted_ms IS NOT NULL THEN 3 WHEN status = 'DEPROVISIONED' THEN 2 WHEN status = 'SUSPENDED' THEN 1 ELSE 0 END,
   0, 'pending', 0, :now FROM "user" WHERE org = :org
 ON CONFLICT (org, target, user_id) DO UPDATE SET
-  wanted = excluded.wanted, wanted_level = excluded.wanted_level, state = 'pending', attempts = 0,
-  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL, held_ms = NULL
+  state = CASE
+    WHEN excluded.wanted_level = 0 THEN 'pending'
+    WHEN link.state = 'held' OR link.stranger = 1 THEN 'held'
+    WHEN link.state = 'rejected' THEN CASE WHEN excluded.wanted_level > link.wanted_level THEN 'held' ELSE 'rejected' END
+    ELSE 'pending' END,
+  held_ms = CASE WHEN excluded.wanted_level > 0 AND (link.state IN ('held', 'rejected') OR link.stranger = 1)
+                 THEN coalesce(link.held_ms, excluded.due_ms) END,
+  stranger = CASE WHEN excluded.wanted_level = 0 THEN 0 ELSE link.stranger END,
+  wanted = excluded.wanted, wanted_level = excluded.wanted_level, attempts = 0,
+  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL
 WHERE link.wanted < excluded.wanted
 
 -- name: pending_links
@@ -30,23 +47,33 @@ ORDER BY link.due_ms LIMIT :limit
 -- name: count_removals
 -- What waits to be removed from a target without a person's approval.
 SELECT count(*) FROM link
-WHERE target = :target AND state = 'pending' AND wanted_level > level
-  AND org = :org AND (approved IS NULL OR approved <> wanted)
+WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0
+  AND CASE wanted_level WHEN 1 THEN :suspended WHEN 2 THEN :deactivated WHEN 3 THEN :deleted ELSE 0 END > coalesce(level, :before)
+  AND (approved IS NULL OR approved <> wanted)
 
 -- name: count_removed
 -- What was removed lately without one.
-SELECT count(*) FROM link WHERE target = :target AND org = :org AND removed_ms >= :since
+SELECT count(*) FROM link WHERE org = :org AND target = :target AND removed_ms >= :since AND removed_ms <= :now
 
 -- name: count_held
-SELECT count(*), max(held_ms) FROM link WHERE org = :org AND target = :target AND state = 'held'
+-- The batch that waits, and when the first of it began to.
+SELECT count(*), min(held_ms) FROM link WHERE org = :org AND target = :target AND state = 'held'
 
 -- name: count_in_service
 SELECT count(*) FROM link WHERE org = :org AND target = :target AND level = 0
 
 -- name: hold_removals
 UPDATE link SET state = 'held', held_ms = :now
-WHERE target = :target AND state = 'pending' AND wanted_level > level
-  AND org = :org AND (approved IS NULL OR approved <> wanted)
+WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0
+  AND CASE wanted_level WHEN 1 THEN :suspended WHEN 2 THEN :deactivated WHEN 3 THEN :deleted ELSE 0 END > coalesce(level, :before)
+  AND (approved IS NULL OR approved <> wanted)
+
+-- name: release_held
+-- A target that is configured no more removes nobody. If it comes back, all is counted anew.
+UPDATE link SET state = 'pending', held_ms = NULL WHERE org = :org AND target = :target AND state = 'held'
+
+-- name: held_targets
+SELECT DISTINCT target FROM link WHERE org = :org AND state = 'held'
 
 -- name: any_held
 SELECT 1 FROM link WHERE org = :org AND state = 'held' LIMIT 1
@@ -57,11 +84,11 @@ FROM link JOIN "user" ON "user".org = link.org AND "user".id = link.user_id
 WHERE link.org = :org AND link.state = 'held' ORDER BY link.target, link.user_id
 
 -- name: approve_held
-UPDATE link SET state = 'pending', approved = wanted, held_ms = NULL, due_ms = :now
+UPDATE link SET state = 'pending', approved = wanted, held_ms = NULL, stranger = 0, due_ms = :now
 WHERE org = :org AND target = :target AND state = 'held'
 
 -- name: reject_held
-UPDATE link SET state = 'parked', held_ms = NULL, error = :error, failed_ms = :now, tried_ms = :now
+UPDATE link SET state = 'rejected', held_ms = NULL, error = :error, failed_ms = :now, tried_ms = :now
 WHERE org = :org AND target = :target AND state = 'held'
 
 -- name: link_delivered
@@ -69,8 +96,9 @@ WHERE org = :org AND target = :target AND state = 'held'
 UPDATE link SET
   done = :version, remote_id = coalesce(:remote_id, remote_id), attempts = 0, error = NULL, done_ms = :now,
   state = CASE WHEN wanted = :version AND due_ms = :due_ms THEN 'ok' ELSE 'pending' END,
-  removed_ms = CASE WHEN :level > level AND (approved IS NULL OR approved <> :version) THEN :now ELSE removed_ms END,
-  level = :level, lag_ms = :lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
+  removed_ms = CASE WHEN :level > coalesce(level, :before) AND (approved IS NULL OR approved <> :version)
+                    THEN :now ELSE removed_ms END,
+  approved = NULL, level = :level, lag_ms = :lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
 WHERE org = :org AND target = :target AND user_id = :user_id
 
 -- name: link_postponed
@@ -94,16 +122,16 @@ SELECT count(*) FROM link WHERE org = :org AND target = :target AND state = 'pen
 
 -- name: list_parked_links
 SELECT target, user_id, attempts, error, failed_ms, tried_ms FROM link
-WHERE org = :org AND state = 'parked' ORDER BY target, user_id LIMIT :limit
+WHERE org = :org AND state IN ('parked', 'rejected') ORDER BY target, user_id LIMIT :limit
 
 -- name: replay_links
--- Have the target hold them anew, whatever it said it holds.
+-- Have the target hold them anew, whatever it said it holds. What waits for a person, or was rejected, only by name.
 UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL, failed_ms = NULL, held_ms = NULL
 WHERE org = :org
   AND (:target IS NULL OR target = :target)
-  AND (:user_id IS NULL OR user_id = :user_id)
+  AND (user_id = :user_id OR (:user_id IS NULL AND state NOT IN ('held', 'rejected')))
   AND (:parked = 0 OR state = 'parked')
-  AND (:reason IS NULL OR error LIKE '%' || :reason || '%')
+  AND (:reason IS NULL OR error LIKE '%' || :reason || '%' ESCAPE '\')
   AND (:since IS NULL OR failed_ms >= :since)
 
 -- name: recent_lags
@@ -124,13 +152,16 @@ WHERE link.org = :org AND link.target = :target AND link.user_id > :after AND se
 ORDER BY link.user_id LIMIT :limit
 
 -- name: mend_link
--- What the target really holds is in service, whatever was delivered: to remove it is a removal, which may be held.
+-- Where the target shows somebody in service who shall not be (:shown), to mend that is a removal, which may be held.
 UPDATE link SET done = 0, state = 'pending', attempts = 0, due_ms = :now, error = NULL,
-  level = CASE WHEN wanted_level > 0 THEN 0 ELSE level END
-WHERE org = :org AND target = :target AND user_id = :user_id
+  level = CASE WHEN :shown THEN 0 ELSE level END
+WHERE org = :org AND target = :target AND user_id = :user_id AND state NOT IN ('parked', 'held', 'rejected')
 
--- name: claim_surplus
--- A row of a user whom nobody knows: if Okta does not either, its removal counts as one.
-INSERT INTO link (org, target, user_id, wanted, wanted_level, level, done, state, attempts, due_ms)
-VALUES (:org, :target, :user_id, 0, 0, 0, 0, 'ok', 0, :now)
+-- name: claim_stranger
+-- A row of a user whom nobody else knows.
+INSERT INTO link (org, target, user_id, wanted, wanted_level, level, done, state, attempts, due_ms, stranger)
+VALUES (:org, :target, :user_id, 0, 0, 0, 0, 'ok', 0, :now, 1)
 ON CONFLICT (org, target, user_id) DO NOTHING
+
+-- name: any_link
+SELECT 1 FROM link WHERE org = :org AND target = :target LIMIT 1

@@ -9,7 +9,7 @@ ON CONFLICT (org, kind, id) DO UPDATE SET
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END,
   attempts = CASE WHEN subject.state = 'parked' THEN 0 ELSE subject.attempts END,
   error = CASE WHEN subject.state = 'parked' THEN NULL ELSE subject.error END,
-  hidden = 0,
+  hidden = 0, accepted = 0,
   due_ms = CASE WHEN subject.state = 'due' AND subject.due_ms < excluded.due_ms
                 THEN subject.due_ms ELSE excluded.due_ms END,
   waiting_ms = CASE WHEN excluded.waiting_ms IS NULL OR subject.waiting_ms < excluded.waiting_ms
@@ -45,7 +45,7 @@ UPDATE subject SET state = 'due', attempts = attempts + 1, due_ms = :due_ms, err
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed'
 
 -- name: park_subject
-UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error, hidden = :hidden,
+UPDATE subject SET state = 'parked', attempts = attempts + 1, error = :error, hidden = :hidden, accepted = 0,
   failed_ms = coalesce(failed_ms, :now), tried_ms = :now
 WHERE org = :org AND kind = 'user' AND id = :id AND state = 'claimed' AND generation = :generation
 
@@ -75,12 +75,12 @@ WHERE org = :org AND state = 'parked' ORDER BY id LIMIT :limit
 -- name: unpark_subjects
 UPDATE subject SET state = 'due', attempts = 0, due_ms = :now, error = NULL, hidden = 0, failed_ms = NULL
 WHERE org = :org AND state = 'parked'
-  AND (:reason IS NULL OR error LIKE '%' || :reason || '%')
+  AND (:reason IS NULL OR error LIKE '%' || :reason || '%' ESCAPE '\')
   AND (:since IS NULL OR failed_ms >= :since)
 
--- name: accept_absence
--- Whom Okta does not find is gone, and no event has to say so.
-UPDATE subject SET accepted = 1 WHERE org = :org AND kind = 'user' AND id = :id
+-- name: mark_stranger
+-- Only a target knew them: if Okta does not, no event has to say so.
+UPDATE subject SET accepted = 2 WHERE org = :org AND kind = 'user' AND id = :id
 
 -- name: forget_subject
 DELETE FROM subject WHERE org = :org AND kind = 'user' AND id = :id

@@ -27,11 +27,11 @@ ORDER BY finished_ms DESC, id DESC LIMIT 1
 
 -- name: last_read
 -- When the last sweep that is done began to read.
-SELECT max(started_ms) FROM sweep WHERE org = :org AND phase = 'done'
+SELECT max(started_ms) FROM sweep WHERE org = :org AND phase = 'done' AND started_ms <= :now
 
 -- name: begin_sweep
 UPDATE sweep SET phase = 'reading', place = :place, started_ms = :now, phase_ms = :now, known = :known, listed = 0,
-  calls = 0, report = NULL, error = NULL
+  calls = 0, report = :report, error = NULL
 WHERE id = :id
 
 -- name: page_read
@@ -56,6 +56,9 @@ INSERT INTO seen (org, target, id, digest, version) VALUES (:org, :target, :id, 
 ON CONFLICT (org, target, id) DO UPDATE SET digest = excluded.digest, version = excluded.version
 WHERE seen.version IS NULL OR excluded.version >= seen.version
 
+-- name: is_seen
+SELECT 1 FROM seen WHERE org = :org AND target = '' AND id = :id
+
 -- name: forget_seen
 DELETE FROM seen WHERE org = :org AND target = :target
 
@@ -78,7 +81,9 @@ ON CONFLICT (org, target, id) DO NOTHING
 
 -- name: ask_for_missing
 INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, crowded, accepted)
-SELECT org, 'user', id, 'due', :now, 1, 0, 0, :accepted FROM seen WHERE org = :org AND target = '?'
+SELECT seen.org, 'user', seen.id, 'due', :now, 1, 0, 0, :accepted
+FROM seen LEFT JOIN seen AS listed ON listed.org = seen.org AND listed.target = '' AND listed.id = seen.id
+WHERE seen.org = :org AND seen.target = '?' AND listed.id IS NULL
 ON CONFLICT (org, kind, id) DO UPDATE SET
   generation = subject.generation + 1, accepted = excluded.accepted, hidden = 0, attempts = 0,
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END
@@ -89,7 +94,7 @@ JOIN subject ON subject.org = seen.org AND subject.kind = 'user' AND subject.id 
 WHERE seen.org = :org AND seen.target = '?' AND subject.state IN ('due', 'claimed')
 
 -- name: count_not_found
--- Of those who were asked for: whom Okta does not find, without having told of a departure.
+-- Of those who were asked for: whom Okta does not find, without having told of a deletion.
 SELECT count(*) FROM seen
 JOIN subject ON subject.org = seen.org AND subject.kind = 'user' AND subject.id = seen.id
 WHERE seen.org = :org AND seen.target = '?' AND subject.state = 'parked' AND subject.hidden = 1
@@ -100,11 +105,10 @@ DELETE FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1
   AND id IN (SELECT id FROM seen WHERE org = :org AND target = '')
 
 -- name: proof
--- Every user whom the directory holds alive, with what Okta's list said of them, and whether Okta does not find them.
-SELECT "user".id, seen.digest, seen.version, "user".digest, "user".version, subject.hidden
+-- Every user whom the directory holds alive, with what Okta's list said of them, and whether their reading waits.
+SELECT "user".id, seen.digest, seen.version, "user".digest, "user".version, subject.state, subject.hidden
 FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
 LEFT JOIN subject ON subject.org = "user".org AND subject.kind = 'user' AND subject.id = "user".id
-  AND subject.state = 'parked'
 WHERE "user".org = :org AND "user".deleted_ms IS NULL
 
 -- name: add_finding

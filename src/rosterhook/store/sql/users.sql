@@ -11,7 +11,8 @@ INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, cha
 VALUES (:org, :id, 1, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms)
 ON CONFLICT (org, id) DO UPDATE SET
   version = "user".version + 1, digest = excluded.digest, status = excluded.status, body = excluded.body,
-  last_updated_ms = excluded.last_updated_ms, changed_ms = excluded.changed_ms, deleted_ms = excluded.deleted_ms
+  last_updated_ms = excluded.last_updated_ms, changed_ms = excluded.changed_ms, deleted_ms = excluded.deleted_ms,
+  forgotten_ms = NULL
 RETURNING version
 
 -- name: list_users
@@ -22,8 +23,13 @@ WHERE org = :org AND id > :after ORDER BY id LIMIT :limit
 SELECT status, count(*) FROM "user" WHERE org = :org GROUP BY status
 
 -- name: count_living
-SELECT count(*) FROM "user" WHERE org = :org AND deleted_ms IS NULL
+-- By the index of the status.
+SELECT count(*) FROM "user" WHERE org = :org AND status <> 'DELETED'
 
 -- name: blank_user
 -- A tombstone without a profile. Its version stays: no target has to do anything.
-UPDATE "user" SET body = :body, digest = :digest WHERE org = :org AND id = :id AND deleted_ms IS NOT NULL
+UPDATE "user" SET body = :body, digest = :digest, forgotten_ms = deleted_ms
+WHERE org = :org AND id = :id AND deleted_ms IS NOT NULL
+
+-- name: is_forgotten
+SELECT 1 FROM "user" WHERE org = :org AND id = :id AND forgotten_ms IS NOT NULL

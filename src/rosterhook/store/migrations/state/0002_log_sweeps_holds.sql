@@ -17,24 +17,32 @@ CREATE TABLE hook_hour (
 ALTER TABLE subject ADD COLUMN failed_ms INTEGER;                    -- the first try that failed
 ALTER TABLE subject ADD COLUMN tried_ms INTEGER;                     -- the last one
 ALTER TABLE subject ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;    -- 1: gone without a word, so perhaps only hidden
-ALTER TABLE subject ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;  -- 1: a person has said that "not found" is true
+ALTER TABLE subject ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;  -- 1: "not found" is true, a person says; 2: the target alone knew them
 
--- How far out of service the user is in the target, and shall be: 0 in service, 1 deactivated, 2 gone.
--- NULL: nothing was delivered yet, so nothing can be removed.
-ALTER TABLE link ADD COLUMN level INTEGER;
+-- Someone erased at their own wish: nothing of theirs is stored again.
+ALTER TABLE "user" ADD COLUMN forgotten_ms INTEGER;
+
+-- What is wanted: 0 in service, 1 suspended, 2 deactivated, 3 gone. And what of it the target was made to show: 0 in
+-- service, 1 deactivated, 2 gone, 3 without a row. NULL: nothing was delivered yet.
 ALTER TABLE link ADD COLUMN wanted_level INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE link ADD COLUMN level INTEGER;
 ALTER TABLE link ADD COLUMN removed_ms INTEGER;  -- when the level last grew without a person's approval
 ALTER TABLE link ADD COLUMN held_ms INTEGER;     -- since when a removal waits for approval (state = 'held')
 ALTER TABLE link ADD COLUMN approved INTEGER;    -- the version whose removal a person has approved
+ALTER TABLE link ADD COLUMN stranger INTEGER NOT NULL DEFAULT 0;  -- 1: only the target knew them: removed by approval alone
 ALTER TABLE link ADD COLUMN failed_ms INTEGER;
 ALTER TABLE link ADD COLUMN tried_ms INTEGER;
-UPDATE link SET wanted_level = coalesce((
-  SELECT CASE WHEN deleted_ms IS NOT NULL THEN 2 WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END
-  FROM "user" WHERE "user".org = link.org AND "user".id = link.user_id), 0);
-UPDATE link SET level = CASE WHEN done = wanted THEN wanted_level ELSE 0 END WHERE done > 0;
-CREATE INDEX link_held ON link (org, target) WHERE state = 'held';
-CREATE INDEX link_removals ON link (target) WHERE state = 'pending' AND wanted_level > level;
-CREATE INDEX link_removed ON link (target, removed_ms) WHERE removed_ms IS NOT NULL;
+UPDATE link SET level = 0 WHERE done > 0;
+UPDATE link SET wanted_level = (
+  SELECT CASE "user".status WHEN 'SUSPENDED' THEN 1 WHEN 'DEPROVISIONED' THEN 2 ELSE 3 END
+  FROM "user" WHERE "user".org = link.org AND "user".id = link.user_id)
+WHERE user_id IN (SELECT id FROM "user" WHERE status IN ('SUSPENDED', 'DEPROVISIONED', 'DELETED'));
+UPDATE link SET level = wanted_level - 1 WHERE done = wanted AND wanted_level > 0;
+UPDATE subject SET hidden = 1 WHERE state = 'parked' AND error LIKE 'Okta has no such user, but none of its events%';
+CREATE INDEX link_held ON link (org, target, user_id) WHERE state = 'held';
+CREATE INDEX link_out_of_service ON link (org, target) WHERE state = 'pending' AND wanted_level > 0;
+CREATE INDEX link_in_service ON link (org, target) WHERE level = 0;
+CREATE INDEX link_removed ON link (org, target, removed_ms) WHERE removed_ms IS NOT NULL;
 
 -- A full read of Okta, with what follows it: asked, reading, confirming, filling, comparing, repairing, done, failed.
 CREATE TABLE sweep (
