@@ -181,10 +181,10 @@ class Org:
         return None if user is None else {**user, "lastLogin": iso(self._now()), "_links": {"self": {"href": "here"}}}
 
     def _delete(self, user_id: str, user: User, *, announced: bool, late: bool) -> None:
-        """Okta deletes only who is deactivated, and one of both it tells."""
+        """Okta deletes only who is deactivated. It tells of each deletion; of the other it may, here, be silent."""
         if user["status"] != "DEPROVISIONED":
-            self.change(user_id, "deactivate", late=late)
-        self._keep(user_id, None, "user.lifecycle.delete.initiated" if announced else None, late=late)
+            self.change(user_id, "deactivate", announced=announced, late=late)
+        self._keep(user_id, None, "user.lifecycle.delete.initiated", late=late)
 
     def _keep(self, user_id: str, user: User | None, told: str | None, *, late: bool) -> None:
         self.history[user_id].append(user)
