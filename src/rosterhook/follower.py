@@ -162,8 +162,8 @@ class Follower:
     def _forget_place(self, db: apsw.Connection, why: str, now: int) -> None:
         log.error("log.place_lost", error=why, hint="The log is read from earlier, and all users are read.")
         run(db, "move_cursor", {"org": ORG, "position": None, "types": None, "polled_ms": None})
-        last, polled_ms = sweeps.newest(db, "backfill"), _cursor(db).polled_ms
-        if last is None or polled_ms is None or last.asked_ms <= polled_ms:
+        last = sweeps.newest(db, "backfill")
+        if last is None or (last.finished_ms is not None and now - last.asked_ms > MARGIN_MS):
             sweeps.order(db, "backfill", "Okta refused the place in its log", now)
 
     async def _take(self, page: Page[bytes], cursor: _Cursor, started_ms: int) -> bool:

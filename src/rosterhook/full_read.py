@@ -99,6 +99,7 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int, *, give_up: bool) -> 
         return False
     not_found = _count(db, "count_not_found")
     if not sweep.report.get("sampled"):
+        run(db, "forget_cleared_doubts", {"org": ORG, "sweep": sweep.id})
         sweeps.enter(db, sweep, "filling", now, not_found=not_found, unanswered=unanswered)
     elif not_found or unanswered:
         missing, known = _count(db, "count_missing"), _count(db, "count_living")

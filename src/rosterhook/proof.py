@@ -58,7 +58,7 @@ def okta_and_directory(db: apsw.Connection) -> dict[str, Any]:
             not_found += 1
         elif listed_version == version:
             okta.add(user_id, listed)
-        elif listed_version is None and reading is not None:
+        elif listed is not None and listed_version is None and reading is not None:
             unread += 1
         else:
             later += 1

@@ -128,9 +128,11 @@ def begin(db: apsw.Connection, sweep: Sweep, place: str, now: int) -> None:
     for mark in (OKTA, ASKED_FOR):
         run(db, "forget_seen", {"org": ORG, "target": mark})
     restarts = int(sweep.report.get("restarts", -1)) + 1
-    told = json.dumps({"restarts": restarts})
+    # What was changed before a restart is not news a second time.
+    told = json.dumps({"restarts": restarts, "changed": sweep.report.get("changed", 0)})
     run(db, "begin_sweep", {"id": sweep.id, "place": place, "known": known, "now": now, "report": told})
-    run(db, "forget_findings", {"sweep": sweep.id, "target": None})
+    if not restarts:
+        run(db, "forget_findings", {"sweep": sweep.id, "target": None})
     log.info("sweep.begun", sweep=sweep.id, kind=sweep.kind, reason=sweep.reason, known=known, restarts=restarts)
 
 

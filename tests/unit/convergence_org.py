@@ -47,6 +47,7 @@ class Org:
         lags: how many states, from the newest on, the "list" or the "index" has not seen yet, for each user in turn.
         staying: so many users, from the first on, are never lagged behind.
         hidden: users whom the list leaves out for now.
+        unreached: users whom our role does not reach for now: Okta says that they do not exist.
         faults: what the next call ends with, by caller.
         gate: awaited with the caller's name by every call.
     """
@@ -63,6 +64,7 @@ class Org:
         self.staying = 0
         self.order: list[str] = []
         self.hidden: set[str] = set()
+        self.unreached: set[str] = set()
         self.page = 2
         self.faults: dict[str, OktaError] = {}
         self.gate: Callable[[str], Awaitable[None]] = _open
@@ -176,15 +178,15 @@ class Org:
         return 0 if not turns or number < self.staying else turns[number % len(turns)]
 
     def _shown(self, user_id: str, lag: int) -> User | None:
-        states = self.history.get(user_id, [None])
+        states = [None] if user_id in self.unreached else self.history.get(user_id, [None])
         user = states[max(0, len(states) - 1 - lag)]
         return None if user is None else {**user, "lastLogin": iso(self._now()), "_links": {"self": {"href": "here"}}}
 
     def _delete(self, user_id: str, user: User, *, announced: bool, late: bool) -> None:
-        """Okta deletes only who is deactivated. It tells of each deletion; of the other it may, here, be silent."""
+        """Okta deletes only who is deactivated. It tells of both; but what it told may be older than its log is long."""
         if user["status"] != "DEPROVISIONED":
             self.change(user_id, "deactivate", announced=announced, late=late)
-        self._keep(user_id, None, "user.lifecycle.delete.initiated", late=late)
+        self._keep(user_id, None, "user.lifecycle.delete.initiated" if announced else None, late=late)
 
     def _keep(self, user_id: str, user: User | None, told: str | None, *, late: bool) -> None:
         self.history[user_id].append(user)

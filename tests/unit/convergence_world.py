@@ -17,7 +17,7 @@ from rosterhook import compare, directory, dispatcher, follower, holds, inbox, i
 from rosterhook.dispatcher import Dispatcher, next_epoch
 from rosterhook.errors import OktaStalePlace, OktaUnavailable, RosterhookError, StoreError, TargetError
 from rosterhook.follower import Follower
-from rosterhook.holds import Limit
+from rosterhook.holds import limit_of
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import Intake
 from rosterhook.model import Change, Delivery, Outcome, Park, RetryAt
@@ -168,7 +168,7 @@ class World:
         zombies: writes of killed workers that are still on their way.
     """
 
-    def __init__(self, folder: Path, policies: Mapping[str, Mapping[str, Any]], limit: Limit) -> None:
+    def __init__(self, folder: Path, policies: Mapping[str, Mapping[str, Any]], hold_users: int) -> None:
         self.now = START_MS
         self.org = Org(lambda: self.now)
         self.gates = Gates()
@@ -177,7 +177,7 @@ class World:
         self.held: dict[str, asyncio.Task[bool]] = {}
         self.zombies: list[tuple[GatedTarget, Sequence[Change]]] = []
         self._folder = folder
-        self._limit = limit
+        self._hold_users = hold_users
         self._patches = ExitStack()
         for module, name, value in PATCHES:
             self._patches.enter_context(patch.object(module, name, value))
@@ -198,7 +198,9 @@ class World:
             "sweeper": self.sweeper,
         }
         for name, target in self.targets.items():
-            parts[name] = Dispatcher(self.state, target, epoch, limit=self._limit, **clock)
+            policies = [target.policies[status] for status in ("suspended", "deactivated", "deleted")]
+            limit = limit_of(self._hold_users, 5.0, 1.0, policies, had_rows=False)
+            parts[name] = Dispatcher(self.state, target, epoch, limit=limit, **clock)
         self.loops: dict[str, Callable[[], Awaitable[bool]]] = {name: part.step for name, part in parts.items()}
 
     def _prepare(self, db: apsw.Connection) -> int:
@@ -285,8 +287,8 @@ class World:
             events = b",".join(newest[-1 - pick % len(newest)] for pick in picks)
             await self.inbox.append(Delivery(self.now, {}, b'{"data": {"events": [%s]}}' % events))
 
-    async def order(self, kind: sweeps.Kind) -> int:
-        return int(await self.state.commit(lambda db: sweeps.order(db, kind, "by hand", self.now)))
+    async def order(self, kind: sweeps.Kind, **options: Any) -> int:
+        return int(await self.state.commit(lambda db: sweeps.order(db, kind, "by hand", self.now, **options)))
 
     async def decide(self, *, approve: bool) -> None:
         """A person looks at what is held."""
@@ -302,6 +304,7 @@ class World:
         """
         left_fates = list(fates)
         self.org.faults.clear()
+        self.org.unreached.clear()
         for target in self.targets.values():
             target.answer = None
         await self.land()
@@ -317,17 +320,28 @@ class World:
                 return
             self.now += 1 if busy else 5000
             await self.decide(approve=True)
-            if "parked" in {state for _, _, state, _ in left}:
-                await self.state.commit(lambda db: directory.replay_links(db, parked=True, now=self.now))
+            await self.state.commit(lambda db, left=left: self._replay(db, left))
         raise AssertionError(f"still something to do: {await self.waiting()} {await self.told()}")
 
-    async def waiting(self) -> list[tuple[Any, ...]]:
-        """What is not done, or waits for a person: users to be read, users to be written, sweeps."""
+    def _replay(self, db: apsw.Connection, left: Sequence[tuple[str, str, str, str]]) -> None:
+        """A person has mended the target, and has thought again about what was rejected."""
+        for target, user_id, state, _ in left:
+            if target in self.targets and state in {"parked", "rejected"}:
+                directory.replay_links(db, user=user_id, target=target, now=self.now)
+
+    async def waiting(self) -> list[tuple[str, str, str, str]]:
+        """What is not done, or waits for a person: users to be read, users to be written, sweeps. But for users whom
+        Okta does not find, though it told of no deletion: about them only a full read, or a person, knows more.
+        """
         return await self.rows(
-            "SELECT 'read', id, state, error FROM subject"
+            "SELECT 'read', id, state, error FROM subject WHERE state <> 'parked' OR hidden = 0"
             " UNION ALL SELECT target, user_id, state, error FROM link WHERE state <> 'ok'"
             " UNION ALL SELECT 'sweep', kind, phase, error FROM sweep WHERE finished_ms IS NULL"
         )
+
+    async def not_found(self) -> set[str]:
+        """Users whom Okta did not find, though it told of no deletion."""
+        return {user_id for (user_id,) in await self.rows("SELECT id FROM subject WHERE state = 'parked'")}
 
     async def told(self) -> str:
         """All that is there, to find out why something is wrong."""

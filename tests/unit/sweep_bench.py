@@ -48,6 +48,7 @@ class FakeOrg:
         unlisted: whom the list lacks, though they are there.
         hidden: whom nothing shows any more.
         fault: raised in place of a page.
+        user_faults: raised in place of a user.
         stale: so many pages behind the first are refused.
         circle: the next page of each is the page itself.
         asked, asked_ids: every page and every user that was asked for.
@@ -59,6 +60,7 @@ class FakeOrg:
         self.unlisted: set[str] = set()
         self.hidden: set[str] = set()
         self.fault: OktaError | None = None
+        self.user_faults: dict[str, OktaError] = {}
         self.stale = 0
         self.circle = False
         self.asked: list[str] = []
@@ -89,6 +91,8 @@ class FakeOrg:
 
     async def user(self, user_id: str) -> dict[str, Any]:
         self.asked_ids.append(user_id)
+        if user_id in self.user_faults:
+            raise self.user_faults[user_id]
         if user_id in self.hidden or user_id not in self.users:
             raise OktaNotFound("gone", status=404, code="E0000007")
         return self.users[user_id]

@@ -243,6 +243,25 @@ def test_a_stamp_of_the_future_hides_nothing_for_ever(db: apsw.Connection) -> No
     assert hook_health(db, NOW).is_silent
 
 
+def test_a_hook_made_by_hand_is_missed_for_what_it_has_brought(db: apsw.Connection) -> None:
+    """Whoever made the hook may have chosen fewer types: where its id is not known, only those it has brought count."""
+    arrive(db, HOOK, "heard", "user.lifecycle.create", at_ms=NOW - 3 * HOUR)
+    miss(db, 5, NOW - HOUR)
+    assert not hook_health(db, NOW).is_silent
+    assert hook_health(db, NOW, OURS).is_silent
+    for number in range(3):
+        arrive(db, LOG, f"e{number}", "user.lifecycle.create", at_ms=NOW - HOUR)
+    assert (hook_health(db, NOW).missed, hook_health(db, NOW, OURS).missed) == (3, 8)
+
+
+def test_a_stamp_of_before_the_clock_was_set_back_hides_nothing(db: apsw.Connection) -> None:
+    """What the hook brought by a clock that was ahead does not keep it from being found silent afterwards."""
+    arrive(db, HOOK, "ahead", at_ms=NOW + 5 * DAY)
+    leave_note(db, WEB, {"at_ms": NOW + 5 * DAY}, NOW + 5 * DAY)
+    miss(db, MISSED, NOW - HOUR)
+    assert hook_health(db, NOW).is_silent
+
+
 @pytest.mark.parametrize(
     ("events", "warning", "log_first"),
     [

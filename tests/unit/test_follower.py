@@ -246,6 +246,25 @@ async def test_a_place_refused_in_the_middle_goes_back_to_the_last_good_poll(sma
     assert await small.uuids() == [f"e{number}" for number in range(5)]
 
 
+async def test_places_that_are_always_refused_are_no_busy_loop(bench: Bench) -> None:
+    """Where Okta takes none of its own places, the log is read from the last poll each time, at the usual pace, and
+    users are not read in full again and again: no poll has missed anything.
+    """
+    bench.log.is_stale = True
+    backfills = 0
+    for minute in range(60):
+        bench.log.add(log_event(f"e{minute}"), at_ms=bench.now)
+        for _ in range(3):
+            await bench.follower.step()
+        for sweep in await bench.state.read(sweeps.open_sweeps):
+            backfills += 1
+            await bench.state.write(lambda db, sweep=sweep: sweeps.end(db, sweep, bench.now))
+        bench.wait(60)
+    assert await bench.uuids() == [f"e{minute}" for minute in range(60)]
+    assert len(bench.log.asked) <= 120
+    assert backfills <= 2
+
+
 async def test_a_filter_that_okta_refuses_is_left_out(bench: Bench) -> None:
     """Where Okta takes no filter of so many types, all of the log is read, and only what is followed is kept."""
     bench.log.refuses_filter = OktaError("The filter is too long.", status=400)

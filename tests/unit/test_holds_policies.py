@@ -107,7 +107,22 @@ async def test_a_hundred_percent_holds_nothing(tmp_path: Path) -> None:
     await bench.off(*ids)
     await bench.dispatch()
     assert (await bench.held(), bench.removed()) == ([], set(ids))
+    await bench.gone(*ids)
+    await bench.dispatch()
+    assert (await bench.held(), set(bench.shown().values())) == ([], {"DELETED"})
     await bench.state.close()
+
+
+async def test_a_hold_of_a_wrong_future_draws_nobody_in(bench: Bench) -> None:
+    """Who leaves after the clock was set back is no part of a batch that was held by the clock that was ahead."""
+    ids = await bench.staff(40)
+    bench.now += 6 * WINDOW
+    await bench.off(*ids[:5])
+    await bench.dispatch()
+    bench.now -= 6 * WINDOW
+    await bench.off(ids[10])
+    await bench.dispatch()
+    assert (bench.removed(), await bench.held()) == ({ids[10]}, ids[:5])
 
 
 async def test_removals_of_a_wrong_future_do_not_count(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from sweep_bench import Bench, Client, ids_of, user_of
 
 from rosterhook import access, directory, sweeps
 from rosterhook.dry_run import opened_dry_run
+from rosterhook.errors import OktaUnavailable
+from rosterhook.full_read import SAMPLE, ask_for_stranger
+from rosterhook.holds import list_holds
 from rosterhook.sweeps import Sweep
 
 
@@ -136,6 +140,51 @@ async def test_a_comparison_that_is_cut_off_doubles_nothing(bench: Bench, monkey
     await bench.work()
     assert [one["user"] for one in await bench.found(number)] == ids
     assert (await bench.sweep(number)).report["targets"]["app"]["changed"] == 6
+
+
+@pytest.mark.parametrize("why", ["in doubt", "missing"])
+async def test_who_cannot_be_read_by_id_ends_the_waiting_and_the_equality(bench: Bench, why: str) -> None:
+    """While Okta answers for a user with errors alone, the sweep waits some minutes, and ends without a proof."""
+    ids = await bench.filled(4)
+    bench.org.user_faults[ids[0]] = OktaUnavailable("500", status=500)
+    if why == "missing":
+        bench.org.unlisted.add(ids[0])
+    else:
+        bench.org.listed_as[ids[0]] = user_of(ids[0], firstName="Perhaps")
+    number = await bench.order()
+    began = bench.seconds
+    while (await bench.sweep(number)).finished_ms is None:
+        with suppress(OktaUnavailable):
+            await bench.round()
+        bench.wait(5)
+    sweep = await bench.sweep(number)
+    assert (sweep.phase, sweep.report["equal"], await bench.deleted()) == ("done", False, [])
+    assert (sweep.report["unanswered"], sweep.report["unread"]) == (1, int(why == "in doubt"))
+    assert 300 < bench.seconds - began < 1200
+    bench.org.user_faults.clear()
+    bench.wait(600)
+    await bench.work()
+    assert (await bench.swept()).report["equal"]
+
+
+async def test_a_suspected_wave_costs_one_call_for_each_of_the_sample(bench: Bench) -> None:
+    """While it is found out whether access is lost, nobody is tried again and again: the answer is the same."""
+    ids = await bench.filled(60)
+    bench.org.hidden |= set(ids[5:])
+    assert (await bench.swept()).phase == "failed"
+    assert len(bench.org.asked_ids) == len(set(bench.org.asked_ids)) == SAMPLE
+
+
+async def test_with_lost_access_a_stranger_is_no_deletion(bench: Bench) -> None:
+    """A row of somebody whom only the target knows stays, and is not even held, while Okta hides users from us."""
+    ids = await bench.filled(3)
+    [stranger] = ids_of(1, 99)
+    await bench.write(lambda db: ask_for_stranger(db, "app", stranger, bench.now))
+    await bench.write(lambda db: access.lose(db, "a reason", 1))
+    bench.target.rows[stranger] = {**bench.target.rows[ids[0]], "id": stranger}
+    await bench.work()
+    assert (await bench.deleted(), await bench.parked(), await bench.state.read(list_holds)) == ([], [stranger], [])
+    assert bench.target.rows[stranger]["status"] == "ACTIVE"
 
 
 async def test_both_totals_count_whom_each_side_has(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ ON CONFLICT (org, target, user_id) DO UPDATE SET
   held_ms = CASE WHEN excluded.wanted_level > 0 AND (link.state IN ('held', 'rejected') OR link.stranger = 1)
                  THEN coalesce(link.held_ms, excluded.due_ms) END,
   stranger = CASE WHEN excluded.wanted_level = 0 THEN 0 ELSE link.stranger END,
+  error = CASE WHEN link.state = 'rejected' AND excluded.wanted_level > 0
+                AND excluded.wanted_level <= link.wanted_level THEN link.error END,
   wanted = excluded.wanted, wanted_level = excluded.wanted_level, attempts = 0,
-  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL,
+  due_ms = excluded.due_ms, failed_ms = NULL,
   waiting_ms = coalesce(link.waiting_ms, excluded.waiting_ms)
 
 -- name: want_all_links
@@ -33,8 +35,10 @@ ON CONFLICT (org, target, user_id) DO UPDATE SET
   held_ms = CASE WHEN excluded.wanted_level > 0 AND (link.state IN ('held', 'rejected') OR link.stranger = 1)
                  THEN coalesce(link.held_ms, excluded.due_ms) END,
   stranger = CASE WHEN excluded.wanted_level = 0 THEN 0 ELSE link.stranger END,
+  error = CASE WHEN link.state = 'rejected' AND excluded.wanted_level > 0
+                AND excluded.wanted_level <= link.wanted_level THEN link.error END,
   wanted = excluded.wanted, wanted_level = excluded.wanted_level, attempts = 0,
-  due_ms = excluded.due_ms, error = NULL, failed_ms = NULL
+  due_ms = excluded.due_ms, failed_ms = NULL
 WHERE link.wanted < excluded.wanted
 
 -- name: pending_links

@@ -117,6 +117,12 @@ INSERT INTO finding (sweep, target, user_id, kind, fields) VALUES (:sweep, :targ
 -- name: list_findings
 SELECT target, user_id, kind, fields FROM finding WHERE sweep = :sweep ORDER BY target, kind, user_id
 
+-- name: forget_cleared_doubts
+-- The list was late: the directory, read again by id where it was in doubt, is not what the list said.
+DELETE FROM finding WHERE sweep = :sweep AND target = '' AND user_id IN (
+  SELECT seen.id FROM seen JOIN "user" ON "user".org = seen.org AND "user".id = seen.id
+  WHERE seen.org = :org AND seen.target = '' AND seen.version IS NULL AND seen.digest <> "user".digest)
+
 -- name: forget_findings
 DELETE FROM finding WHERE sweep = :sweep AND (:target IS NULL OR target = :target)
 
