@@ -43,6 +43,7 @@ async def problems(simulator: Simulator, folder: Path, **okta: Any) -> list[Poin
             "data_dir": str(folder),
             "okta": {"org_url": simulator.url, **(okta or login)},
             "hook": {"secret": "a-secret-that-is-long-enough", "url": URL},
+            "follower": {"enabled": False},  # its scope is a question of its own
         }
     )
     return [point async for point in points(config) if point.state not in ("ok", "skipped")]

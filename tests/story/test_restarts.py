@@ -30,7 +30,7 @@ def test_dead_process_is_started_again(service: Service) -> None:
         service.kill(name)
         wait_until(lambda name=name, before=before: service.pid_of(name) != before, 30, "a new process")
         service.wait_up()
-    post(service, event_for("00uNobody", "e-5"))
+    post(service, event_for("00uNobody", "e-5", "user.lifecycle.delete.initiated"))
     assert settled(service, 1)["users"]["deleted"] == 1
     assert '"process.died"' in service.output
 

@@ -110,9 +110,8 @@ class Org:
             self._tell("group.user_membership.add", user_id, late=late)
         elif what in STEPS and user["status"] in STEPS[what][0]:
             _, status, event_type = STEPS[what]
-            # Without a word nobody leaves: Okta tells of every departure.
-            told = event_type if announced or what == "deactivate" else None
-            self._keep(user_id, {**user, "status": status, "lastUpdated": self._stamp()}, told, late=late)
+            changed = {**user, "status": status, "lastUpdated": self._stamp()}
+            self._keep(user_id, changed, event_type if announced else None, late=late)
         else:
             profile = {**user["profile"], "firstName": f"name {len(self.history[user_id])}"}
             told = "user.account.update_profile" if announced else None
@@ -183,7 +182,7 @@ class Org:
         return None if user is None else {**user, "lastLogin": iso(self._now()), "_links": {"self": {"href": "here"}}}
 
     def _delete(self, user_id: str, user: User, *, announced: bool, late: bool) -> None:
-        """Okta deletes only who is deactivated. It tells of both; but what it told may be older than its log is long."""
+        """Okta deletes only who is deactivated. It tells of both, but perhaps longer ago than its log keeps."""
         if user["status"] != "DEPROVISIONED":
             self.change(user_id, "deactivate", announced=announced, late=late)
         self._keep(user_id, None, "user.lifecycle.delete.initiated" if announced else None, late=late)

@@ -60,10 +60,15 @@ async def test_crowded_users_are_not_searched_for(bench: Bench) -> None:
 
 
 async def test_who_is_missing_in_the_search_is_asked_by_id(bench: Bench) -> None:
-    """An id that a search leaves out is deleted only when Okta says so by id; else it was only not indexed yet."""
+    """An id that a search leaves out is deleted only when Okta says so by id, and told of it; else it was only not
+    indexed yet.
+    """
     names = [f"00u{number:02}" for number in range(20)]
     bench.okta.index = {name: okta_user(name) for name in names[2:]}
     bench.okta.by_id["00u00"] = okta_user("00u00")
+    told = {"uuid": "e", "eventType": "user.lifecycle.delete.initiated", "target": [{"id": "00u01", "type": "User"}]}
+    raw = json.dumps(told).encode()
+    await bench.state.write(lambda db: record_event(db, parse(raw), HOOK, bench.now, bench.now) and None)
     await bench.due(*names)
     await bench.resolver.step()
     assert sorted(bench.okta.asked_ids) == ["00u00", "00u01"]
