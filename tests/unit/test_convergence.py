@@ -328,7 +328,8 @@ def test_everything_ends_equal_to_the_org() -> None:
     run_state_machine_as_test(
         Convergence,
         settings=settings(
-            max_examples=150,
+            max_examples=60,
+            derandomize=True,  # a failure must be the change's own; longer hunts take other seeds
             stateful_step_count=12,
             deadline=None,
             print_blob=True,
