@@ -265,6 +265,22 @@ async def test_places_that_are_always_refused_are_no_busy_loop(bench: Bench) -> 
     assert backfills <= 2
 
 
+async def test_a_long_log_whose_places_are_all_refused_is_no_busy_loop(small: Bench) -> None:
+    """Where the first page is full and no place behind it is taken, Okta is not asked without a pause for ever."""
+    small.log.add(*(log_event(f"e{number}") for number in range(7)))
+    small.log.is_stale = True
+    await small.ask()
+    for _ in range(3):
+        steps = 0
+        while await small.follower.step():
+            steps += 1
+            assert steps < 10
+        small.wait(10)
+    small.log.is_stale = False
+    await small.drain()
+    assert await small.uuids() == [f"e{number}" for number in range(7)]
+
+
 async def test_a_filter_that_okta_refuses_is_left_out(bench: Bench) -> None:
     """Where Okta takes no filter of so many types, all of the log is read, and only what is followed is kept."""
     bench.log.refuses_filter = OktaError("The filter is too long.", status=400)
