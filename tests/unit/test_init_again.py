@@ -91,4 +91,5 @@ def test_the_scopes_are_told_where_the_app_is_asked_for(init: Init, dialog: Dial
     service_app(tmp_path)
     dialog("example", "2", "0oa1", "app.pem", "", "", "")
     printed = " ".join(init("--force").split())
-    assert "scopes okta.users.read and, for `rosterhook hook`, okta.eventHooks.read and okta.eventHooks" in printed
+    needed = "scopes okta.users.read, okta.logs.read and, for `rosterhook hook`, okta.eventHooks.read and okta.eventHooks"
+    assert needed in printed
