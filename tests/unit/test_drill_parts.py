@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rosterhook.drill.clock import Offset, shifted
+from rosterhook.drill.clock import DrillClock, shifted
 from rosterhook.drill.outage import HOST, Proxy, way_to
 from rosterhook.drill.run import Drill, Result, Score
 from rosterhook.drill.script import SCRIPT, chosen
@@ -188,12 +188,17 @@ def test_steps_are_chosen_by_name() -> None:
 
 
 def test_clock_is_as_wrong_as_the_file_says(tmp_path: Path) -> None:
-    """Another process's clock follows the offset at once, forward and back."""
-    offset = Offset(tmp_path / "clock")
+    """Another process's clock follows the drill's at once, forward and back; time that passes does so for everybody."""
+    right = DrillClock(tmp_path / "clock")
     clock = shifted(tmp_path / "clock")
     for ahead in (0, 3_600_000, -3_600_000, 0):
-        offset.jump_to(ahead)
+        right.jump_to(ahead)
         assert abs(clock() - now_ms() - ahead) < 60_000
+        assert abs(right.now_ms() - now_ms()) < 60_000
+    right.let_pass(7_200_000)
+    right.jump_to(3_600_000)
+    assert abs(right.now_ms() - now_ms() - 7_200_000) < 60_000
+    assert abs(clock() - now_ms() - 10_800_000) < 60_000
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "oracle://db/x", "no url", "postgresql:///db"])

@@ -1,4 +1,4 @@
-"""A wall clock that the drill can put wrong, in processes that are none of its own: an offset in a shared file."""
+"""The wall clock of a drill: time can pass on it without waiting, and in web and worker it can be put wrong."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rosterhook.model import Clock, now_ms
 _OFFSET = struct.Struct("@q")
 
 
-class Offset:
-    """How far the clock of web and worker is ahead.
+class DrillClock:
+    """The right time, and an offset in a file that tells web and worker what time they shall believe it is.
 
     Args:
         path: the file that they share; it is made.
@@ -22,10 +22,25 @@ class Offset:
     def __init__(self, path: Path) -> None:
         path.write_bytes(_OFFSET.pack(0))
         self._shared = _mapped(path, mmap.ACCESS_WRITE)
+        self._passed_ms = 0
+        self._ahead_ms = 0
+
+    def now_ms(self) -> int:
+        """The right time."""
+        return now_ms() + self._passed_ms
+
+    def let_pass(self, ms: int) -> None:
+        """It is so much later now, for everybody."""
+        self._passed_ms += ms
+        self._tell()
 
     def jump_to(self, ahead_ms: int) -> None:
-        """From now on the clock is ahead by so much; behind, when it is negative."""
-        _OFFSET.pack_into(self._shared, 0, ahead_ms)
+        """From now on web and worker are ahead of the right time by so much; behind, when it is negative."""
+        self._ahead_ms = ahead_ms
+        self._tell()
+
+    def _tell(self) -> None:
+        _OFFSET.pack_into(self._shared, 0, self._passed_ms + self._ahead_ms)
 
 
 def shifted(path: Path) -> Clock:

@@ -17,8 +17,8 @@ from typing import Any
 from rosterhook import holds
 from rosterhook.drill.child import CAN_LIMIT, Child
 from rosterhook.drill.stage import Stage, until
+from rosterhook.errors import RosterhookError
 from rosterhook.holds import Hold, Limit
-from rosterhook.model import now_ms
 
 KILL_SECONDS = 2.0
 JUMP_SECONDS = 1.5
@@ -26,6 +26,10 @@ MINUTE_MS = 60_000
 JUMPS_MS = (60 * MINUTE_MS, -60 * MINUTE_MS, 3 * MINUTE_MS, -3 * MINUTE_MS, 24 * 60 * MINUTE_MS, 0)
 #: Any write but into the first bytes of a file fails.
 FULL_BYTES = 1
+#: An hour that passes in so many parts, while the org goes on changing.
+DOWNTIME_MS = 60 * MINUTE_MS
+DOWNTIME_SECONDS = 6.0
+DOWNTIME_PARTS = 12
 OPERATOR_SECONDS = 240.0
 #: More than the default limits let pass, in users and in percent.
 MORE_USERS, MORE_PERCENT = 25, 10
@@ -36,11 +40,13 @@ class Act:
     """What a fault has to tell of its step.
 
     Attributes:
+        ended: when the fault was over, by the loop's clock, if something had to be waited for after it.
         changes: that it made in the org itself.
         notes: what happened, in words.
         removed: users who were removed without the approval that it takes.
     """
 
+    ended: float | None = None
     changes: int = 0
     notes: list[str] = field(default_factory=list)
     removed: int = 0
@@ -150,6 +156,27 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> AsyncIt
 
 
 @asynccontextmanager
+async def downtime(stage: Stage, act: Act) -> AsyncIterator[None]:
+    """For an hour neither web nor worker runs, so no hook is taken. The place in the log must do: no full read."""
+    before, parts = await stage.full_reads(), iter(range(DOWNTIME_PARTS))
+    await asyncio.gather(*(child.stop() for child in stage.children))
+
+    async def later() -> None:
+        if next(parts, None) is not None:
+            stage.clock.let_pass(DOWNTIME_MS // DOWNTIME_PARTS)
+
+    async with simulated(drop=1.0)(stage, act), _every(DOWNTIME_SECONDS / DOWNTIME_PARTS, later):
+        yield
+    for child in stage.children:
+        child.start()
+    act.ended = asyncio.get_running_loop().time()
+    await until(stage.is_equal, OPERATOR_SECONDS, "the target does not come up")
+    if more := await stage.full_reads() - before:
+        raise RosterhookError(f"It took {more} full reads to come up.")
+    act.notes.append("down for an hour; the log alone brought it back, without a full read")
+
+
+@asynccontextmanager
 async def lost_access(stage: Stage, act: Act) -> AsyncIterator[None]:
     """The login's admin role is taken away: lists are empty, and nobody is found by id. Then somebody reconciles."""
     stage.simulator.faults.merge({"lost_role": True})
@@ -180,7 +207,7 @@ async def mass_removal(stage: Stage, act: Act) -> AsyncIterator[None]:
     act.removed = max(0, removed - _passing(len(stage.watch.rows)))
     for hold in await _held(stage):
         act.notes.append(f"{len(hold.users):,} held and approved, {removed:,} removed within the limits")
-        await stage.stores.state.write(lambda db, number=hold.id: holds.approve(db, number, now_ms()))  # type: ignore[misc]
+        await stage.stores.state.write(lambda db, number=hold.id: holds.approve(db, number, stage.clock.now_ms()))  # type: ignore[misc]
 
 
 def _deactivate_many(stage: Stage) -> list[str]:

@@ -175,12 +175,7 @@ async def run(drill: Drill, tell: Tell) -> Score:
 async def _first_load(stage: Stage, tell: Tell) -> None:
     """Wait until the target has everybody who was in the org before the service."""
     tell(Moment("", 0, f"first load of {len(stage.simulator.org):,} users"))
-
-    async def equal() -> bool:
-        verdict = None if await stage.unsettled() else await stage.watch.try_look()
-        return verdict is not None and not verdict.lost
-
-    await until(equal, FIRST_LOAD_SECONDS, "the first load is not done")
+    await until(stage.is_equal, FIRST_LOAD_SECONDS, "the first load is not done")
 
 
 async def _play(stage: Stage, drill: Drill, number: int, tell: Tell) -> Result:
@@ -236,7 +231,7 @@ class _Player:
                 async with self._step.fault(self._stage, self._act):
                     await self._make_changes()
                     self._told("ending the fault")
-                self._ended = asyncio.get_running_loop().time()
+                self._ended = self._act.ended or asyncio.get_running_loop().time()
         except RosterhookError as error:
             return str(error)
         return ""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rosterhook.drill.faults import (
+    DOWNTIME_SECONDS,
     Fault,
     clock_jumps,
     disk_full,
     disk_full_is_impossible,
+    downtime,
     kills,
     lost_access,
     mass_removal,
@@ -61,6 +63,7 @@ SCRIPT = (
     Step("disk-full", "The disk is full", disk_full, 3, impossible=disk_full_is_impossible),
     Step("kills", "Processes are killed", kills, 7),
     Step("clock", "The clock jumps", clock_jumps, 6),
+    Step("downtime", "The service is down for an hour", downtime, DOWNTIME_SECONDS + 1),
     Step("lost-access", "The admin role is taken away", lost_access, 3),
     Step("mass-removal", "Very many leave at once", mass_removal, mix=NOBODY_LEAVES),
 )

@@ -17,13 +17,12 @@ import sqlalchemy as sa
 from rosterhook import sweeps
 from rosterhook.config import ServerConfig, SqlTarget
 from rosterhook.drill.child import Child
-from rosterhook.drill.clock import Offset
+from rosterhook.drill.clock import DrillClock
 from rosterhook.drill.outage import Way, way_to
 from rosterhook.drill.settings import TABLE, TARGET, Secrets, ServiceFile, org_settings, target_config
 from rosterhook.drill.watch import Watch
 from rosterhook.errors import ConfigError, RosterhookError, StoreError
 from rosterhook.http_server import listening
-from rosterhook.model import now_ms
 from rosterhook.simulator.app import running
 from rosterhook.simulator.world import Simulator
 from rosterhook.status import Status, read_status
@@ -51,7 +50,7 @@ class Stage:
     way: Way
     web: Child
     worker: Child
-    clock: Offset
+    clock: DrillClock
     stores: Stores
     watch: Watch
 
@@ -67,7 +66,7 @@ class Stage:
 
     async def status(self) -> Status:
         """As `rosterhook status` tells it."""
-        return await read_status(self.stores.inbox.database, self.stores.state, [TARGET], now_ms())
+        return await read_status(self.stores.inbox.database, self.stores.state, [TARGET], self.clock.now_ms())
 
     async def unsettled(self) -> str:
         """What is still on its way, in words; "" when nothing is. What is held waits for a person, not for us."""
@@ -87,7 +86,8 @@ class Stage:
 
     async def order_reconcile(self) -> int:
         """As the command `reconcile --no-wait` does; its number."""
-        return await self.stores.state.write(lambda db: sweeps.order(db, "reconcile", "ordered by the drill", now_ms()))
+        now = self.clock.now_ms()
+        return await self.stores.state.write(lambda db: sweeps.order(db, "reconcile", "ordered by the drill", now))
 
     async def reconciled(self, number: int, seconds: float) -> sweeps.Sweep:
         """Wait until a reconcile is over, done or failed.
@@ -101,6 +101,16 @@ class Stage:
 
         await until(over, seconds, f"reconcile {number} is not over")
         return await self._sweep(number)
+
+    async def is_equal(self) -> bool:
+        """Nothing is on its way, and the target is as the org says."""
+        verdict = None if await self.unsettled() else await self.watch.try_look()
+        return verdict is not None and not verdict.lost
+
+    async def full_reads(self) -> int:
+        """How many were ever ordered."""
+        newest = await self.stores.state.read(sweeps.newest)
+        return newest.id if newest else 0
 
     async def _sweep(self, number: int) -> sweeps.Sweep:
         found = await self.stores.state.read(lambda db: sweeps.find(db, number))
@@ -139,11 +149,12 @@ async def staged(folder: Path, target_url: str | None, users: int, seed: int) ->
         way = await stack.enter_async_context(way_to(target_url, folder))
         target = target_config(way.own_url)
         await stack.enter_async_context(_own_table(target))
-        simulator = await stack.enter_async_context(running(org_settings(users, seed, port, shared)))
+        clock = DrillClock(folder / "clock")
+        org = running(org_settings(users, seed, port, shared), clock=lambda: clock.now_ms() / 1000)
+        simulator = await stack.enter_async_context(org)
         file = ServiceFile(folder / "drill.toml", port, simulator.url, way.service_url, shared)
         file.write(holds=False)
         targets = await stack.enter_async_context(opened_targets([target]))
-        clock = Offset(folder / "clock")
         stores = await stack.enter_async_context(opened_stores(file.data_dir))
         web, worker = (_child(name, folder, file, listener) for name in ("web", "worker"))
         for child in (web, worker):

@@ -67,8 +67,10 @@ async def in_process(
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings | None = None) -> AsyncIterator[Simulator]:
-    """Serve in this event loop, on a free port unless the settings name one.
+async def running(
+    settings: Settings | None = None, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Simulator]:
+    """Serve in this event loop, on a free port unless the settings name one. The clock is as of `create_app`.
 
     Raises:
         SimulatorError: an address, a file or a name of the settings cannot be used.
@@ -80,7 +82,7 @@ async def running(settings: Settings | None = None) -> AsyncIterator[Simulator]:
         ca_file = stack.enter_context(published(authority, settings.ca_file)) if authority else None
         tls = authority.server_context(names_of(settings)) if authority else None
         # Last, so that a start that fails has not made an org that the next one would go on with.
-        async with _world(settings) as simulator:
+        async with _world(settings, clock) as simulator:
             if authority:
                 simulator.authority, simulator.ca_file = authority, ca_file
                 simulator.hooks.courier.trust(authority.certificate)
