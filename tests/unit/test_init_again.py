@@ -91,5 +91,7 @@ def test_the_scopes_are_told_where_the_app_is_asked_for(init: Init, dialog: Dial
     service_app(tmp_path)
     dialog("example", "2", "0oa1", "app.pem", "", "", "")
     printed = " ".join(init("--force").split())
-    needed = "scopes okta.users.read, okta.logs.read and, for `rosterhook hook`, okta.eventHooks.read and okta.eventHooks"
+    needed = (
+        "scopes okta.users.read, okta.logs.read and, for `rosterhook hook`, okta.eventHooks.read and okta.eventHooks"
+    )
     assert needed in printed
