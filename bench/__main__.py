@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print one table."""
+"""`python -m bench`: measure, print one table, keep the results."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bench.accept import accept
-from bench.disk import disk
-from bench.findings import Finding, show
-from bench.lag import lag
-from bench.memory import memory
+from bench import accept, memory, results, sustained
+from bench.conditions import conditions
+from bench.figures import Figure, show
 from bench.processes import ROOT, BenchError
-from bench.throughput import throughput
+from bench.scale import FULL, SHORT, Scale
 
-PARTS = ("accept", "memory", "lag", "throughput")
+Measure = Callable[[Path, Scale], Iterator[Figure]]
+PARTS: dict[str, Measure] = {
+    "accept": accept.measure,
+    "memory": memory.measure,
+    "sustained": sustained.measure,
+}
 
 
 def main() -> int:
@@ -28,13 +32,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     options.dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.dir))
-    findings: list[Finding] = []
+    figures: list[Figure] = []
     try:
-        findings += disk(folder / "disk")
-        for name, measure in _parts(options).items():
-            if name in options.parts:
-                findings += measure(folder / name)
-                shutil.rmtree(folder / name)
+        for part in options.parts:
+            figures += _measured(part, folder / part, FULL if options.full else SHORT)
     except BenchError as error:
         print(f"The benchmark cannot go on: {error}", file=sys.stderr)
         return 2
@@ -43,26 +44,24 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        show(findings)
-    return 1 if options.strict and any(finding.met is False for finding in findings) else 0
+        show(figures)
+    return 1 if options.strict and any(figure.is_met is False for figure in figures) else 0
 
 
-def _parts(options: argparse.Namespace) -> dict[str, Callable[[Path], Iterator[Finding]]]:
-    quick = options.quick
-    deliveries = options.deliveries or (50_000 if quick else 1_000_000)
-    return {
-        "accept": lambda folder: accept(folder, rounds=3 if quick else 7, seconds=2 if quick else 4),
-        "memory": lambda folder: memory(folder, deliveries=deliveries, worker_seconds=30 if quick else 600),
-        "lag": lambda folder: lag(folder, seconds=10 if quick else 30),
-        "throughput": lambda folder: throughput(folder, events=4_000 if quick else 20_000),
-    }
+def _measured(part: str, folder: Path, scale: Scale) -> list[Figure]:
+    """One part's figures. They are kept only when all of them could be had."""
+    under = conditions(folder)
+    figures = list(PARTS[part](folder, scale))
+    shutil.rmtree(folder)
+    path = results.save(scale, part, datetime.now(UTC).date().isoformat(), under, figures)
+    print(f"... {part}: kept in {path.relative_to(ROOT)}", file=sys.stderr)
+    return figures
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What rosterhook does on this machine.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="a minute instead of ten, with rougher numbers")
-    parser.add_argument("--deliveries", type=int, help="for memory; default 1,000,000, or 50,000 with --quick")
+    parser.add_argument("--full", action="store_true", help="everything, beside everybody else's: an hour, not minutes")
     parser.add_argument("--dir", type=Path, default=ROOT / "build", help="a folder on a real disk (default: build)")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when an aim is missed")
     options = parser.parse_args()

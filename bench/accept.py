@@ -5,38 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
-from bench.bodies import Requests
-from bench.findings import Finding
+from bench.figures import Aim, Figure, ratio
 from bench.load import DRAIN_SECONDS, Met
 from bench.processes import BenchError, Started, configure, output_of, part, process
 from bench.progress import tell
+from bench.scale import Scale
 
 CONNECTIONS = 64
-AIM = 0.4
+CEILING_AIM = Aim(">=", 0.5)
+P99_AIM = Aim("<=", 10.0)
 STEP_SECONDS = 60.0
 
 
-def accept(folder: Path, *, rounds: int, seconds: float) -> Iterator[Finding]:
-    """Both servers in turn; the ratio is the median of each pair's, so that what else the machine does hits both."""
+def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
+    """Both servers in turn."""
     config = configure(folder)
     bare: list[Met] = []
     durable: list[Met] = []
     with process(["bench.bare"], folder, r"listening on (\S+)") as ceiling, part("web", config) as web:
-        for number in range(rounds):
-            tell(f"accept: round {number + 1} of {rounds}")
-            bare.append(load(ceiling, folder, seconds=seconds, first=number * 10_000_000))
-            durable.append(load(web, folder, seconds=seconds, first=number * 10_000_000))
-    ratio = median(one.per_second / other.per_second for one, other in zip(durable, bare, strict=True))
-    yield _rate("bare uvicorn, no storage", bare)
-    yield _rate("durable deliveries", durable)
-    yield Finding(
-        f"accept: durable / bare, {CONNECTIONS} connections, {Requests(1).body_bytes} bytes",
-        f"{ratio:.2f}",
-        f">= {AIM}",
-        ratio >= AIM,
-    )
+        for number in range(scale.rounds):
+            tell(f"accept: round {number + 1} of {scale.rounds}")
+            bare.append(load(ceiling, folder, seconds=scale.seconds, first=number * 10_000_000))
+            durable.append(load(web, folder, seconds=scale.seconds, first=number * 10_000_000))
+    for name, title, met in (("bare", "the same server, no storage", bare), ("rosterhook", "rosterhook", durable)):
+        yield Figure(f"accept/{name}/rate", f"deliveries a second, {title}", "/s", [each.per_second for each in met])
+    yield Figure("accept/rosterhook/p99", "99th percentile", "ms", [each.p99 for each in durable], P99_AIM)
+    rates = [each.per_second for each in durable], [each.per_second for each in bare]
+    yield ratio("accept/ceiling", "rosterhook beside the ceiling", *rates, CEILING_AIM)
 
 
 def load(
@@ -55,14 +51,3 @@ def load(
     if met.others:
         raise BenchError(f"not every answer was 200: {met.others}")
     return met
-
-
-def _rate(what: str, rounds: list[Met]) -> Finding:
-    middle = sorted(rounds, key=lambda met: met.per_second)[len(rounds) // 2]
-    rates = ", ".join(f"{met.per_second:,.0f}" for met in rounds)
-    worst = max(met.worst for met in rounds)
-    return Finding(
-        f"accept: {what}",
-        f"{rates} /s; p50 {middle.p50:.1f} ms, p99 {middle.p99:.1f} ms, max {worst:.1f} ms"
-        f" (client: {middle.client_cpu:.0%} of a core)",
-    )

@@ -1,21 +1,18 @@
-"""The disk of the benchmark: what one fsync takes, without which no other number can be judged."""
+"""The disk of the benchmark: what one fsync takes."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-from bench.findings import Finding
-from bench.ranks import spread
+from statistics import median
 
 FSYNCS = 200
 PAGE = b"x" * 8192
 
 
-def disk(folder: Path) -> Iterator[Finding]:
-    """Append a page and fsync, again and again."""
+def fsync_ms(folder: Path) -> float:
+    """Append a page and fsync, again and again; the median."""
     folder.mkdir(parents=True, exist_ok=True)
     waits = []
     with (folder / "fsync").open("wb", buffering=0) as file:
@@ -24,4 +21,5 @@ def disk(folder: Path) -> Iterator[Finding]:
             started = time.perf_counter()
             os.fsync(file.fileno())
             waits.append((time.perf_counter() - started) * 1000)
-    yield Finding(f"disk: fsync of 8 KiB, {FSYNCS} times", spread(sorted(waits), "ms"))
+    (folder / "fsync").unlink()
+    return median(waits)

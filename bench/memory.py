@@ -9,39 +9,33 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.accept import load
-from bench.findings import Finding
+from bench.figures import Aim, Figure
 from bench.processes import configure, part
 from bench.progress import tell
+from bench.scale import Scale
 
-AIM_MB = 150.0
+AIM = Aim("<=", 150.0)
+WORKER_SECONDS = 600.0
 POLL_SECONDS = 0.5
 
 
-def memory(folder: Path, *, deliveries: int, worker_seconds: float) -> Iterator[Finding]:
+def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     """The web process while it takes them, then the worker while it takes them in, as far as the time allows."""
     config = configure(folder)
-    tell(f"memory: {deliveries:,} deliveries")
+    tell(f"memory: {scale.deliveries:,} deliveries")
     with part("web", config) as web:
         before = web.resident_mb()
-        met = load(web, folder, count=deliveries)
+        load(web, folder, count=scale.deliveries)
         after = web.resident_mb()
-        yield Finding(
-            f"memory: web process after {deliveries:,} deliveries",
-            f"{before:.0f} MB at the start, {after:.0f} MB after ({met.per_second:,.0f} /s)",
-            f"< {AIM_MB:.0f} MB",
-            after < AIM_MB,
-        )
-        tell(f"memory: the worker takes them in, for {worker_seconds:.0f} s at most")
+        yield Figure("memory/web/start", "web process at its start", "MB", [before])
+        yield Figure("memory/web/end", f"web process after {scale.deliveries:,} deliveries", "MB", [after], AIM)
+        tell(f"memory: the worker takes them in, for {WORKER_SECONDS:.0f} s at most")
         with part("worker", config) as worker:
             before = worker.resident_mb()
-            taken_in = _taken_in(folder / "data" / "state.db", deliveries, worker_seconds)
+            taken_in = _taken_in(folder / "data" / "state.db", scale.deliveries, WORKER_SECONDS)
             after = worker.resident_mb()
-        yield Finding(
-            f"memory: worker after {taken_in:,} of them (no token: users from events)",
-            f"{before:.0f} MB at the start, {after:.0f} MB after; web process {web.resident_mb():.0f} MB",
-            f"< {AIM_MB:.0f} MB",
-            after < AIM_MB,
-        )
+        yield Figure("memory/worker/start", "worker at its start", "MB", [before])
+        yield Figure("memory/worker/end", f"worker after {taken_in:,} of them", "MB", [after], AIM)
 
 
 def _taken_in(state: Path, deliveries: int, seconds: float) -> int:
