@@ -73,7 +73,7 @@ class Figure:
 def ratio(
     name: str, title: str, ours: Sequence[float], others: Sequence[float], aim: Aim | None = None, about: str = ""
 ) -> Figure:
-    """How many times as much ours is: the median of each round's ratio, so that what else the machine does hits both."""
+    """How many times as much ours is: a ratio a round, so that what else the machine does hits both."""
     return Figure(name, title, "x", [one / other for one, other in zip(ours, others, strict=True)], aim, about)
 
 

@@ -26,8 +26,8 @@ def save(scale: Scale, part: str, date: str, under: dict[str, Any], figures: Seq
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part}.json"
     command = f"make bench{'-full' if scale.is_full else ''} ARGS={part}"
-    told = {"part": part, "date": date, "command": command, "conditions": under}
-    told["figures"] = [figure.as_json() for figure in figures]
+    found = [figure.as_json() for figure in figures]
+    told = {"part": part, "date": date, "command": command, "conditions": under, "figures": found}
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     return path
 
