@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import apsw
 
 from rosterhook import sweeps
+from rosterhook.directory import unpacked
 from rosterhook.full_read import ask_for_stranger
 from rosterhook.model import DELETED, DEPROVISIONED, ORG, Change, Clock, Drift
-from rosterhook.proof import Total
+from rosterhook.proof import Total, token_of
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows, run, run_many
 from rosterhook.sweeps import Sweep
@@ -139,8 +140,8 @@ class Comparer:
             for (user, row), drift in zip(pairs, drifts, strict=True)
             if (found := self._judged(user, row, drift)) is not None
         ]
-        await self._state.write(lambda db: self._keep(db, [user.id for user, _ in pairs], differing))
-        await self._state.write(lambda db: self._keep_strangers(db, strangers))
+        met = [user.id for user, _ in pairs]
+        await self._state.write(lambda db: self._keep(db, met, differing, strangers))
 
     async def _compare_absent(self) -> None:
         after = ""
@@ -152,7 +153,7 @@ class Comparer:
                 for user, drift in zip(page, drifts, strict=True)
                 if (drift or user.waits_for_a_person) and (found := self._judged(user, None, drift)) is not None
             ]
-            await self._state.write(lambda db, found=differing: self._keep(db, [], found))  # type: ignore[misc]
+            await self._state.write(lambda db, found=differing: self._keep(db, [], found, []))  # type: ignore[misc]
 
     def _judged(self, user: _User, row: Row | None, drift: Drift | None) -> Drift | None:
         """The drift, unless the user is being written now; and both totals with the user in them.
@@ -165,15 +166,22 @@ class Comparer:
             self.found.moving += 1
             drift = None
         if not user.change.deleted:
+            token = token_of(user.id, user.digest)
             if drift is None or drift.kind != "surplus":
-                self.found.wanted.add(user.id, user.digest)
+                self.found.wanted.add_token(token)
             if drift is None:
-                self.found.held.add(user.id, user.digest)
+                self.found.held.add_token(token)
             elif row is not None:
                 self.found.held.add(user.id, json.dumps(dict(row), sort_keys=True))
         return drift
 
-    def _keep(self, db: apsw.Connection, met: Sequence[str], differing: Sequence[tuple[_User, Drift]]) -> None:
+    def _keep(
+        self,
+        db: apsw.Connection,
+        met: Sequence[str],
+        differing: Sequence[tuple[_User, Drift]],
+        strangers: Sequence[tuple[str | None, Row]],
+    ) -> None:
         common = {"org": ORG, "target": self._target.name, "now": self._clock()}
         run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
         mendable = [(user.id, drift) for user, drift in differing if not user.waits_for_a_person]
@@ -183,6 +191,7 @@ class Comparer:
             run_many(db, "mend_link", mends)
             self.found.mended += len(mendable)
         self._tell(db, [(user.id, drift) for user, drift in differing])
+        self._keep_strangers(db, strangers)
 
     def _keep_strangers(self, db: apsw.Connection, strangers: Sequence[tuple[str | None, Row]]) -> None:
         """Rows of whom the directory does not know. Okta is asked for each id of its own; the others are no business of
@@ -233,7 +242,7 @@ def _user(
     done: int | None,
     done_ms: int | None,
 ) -> _User:
-    change = Change(user_id, version, json.loads(body), deleted_ms is not None)
+    change = Change(user_id, version, unpacked(body), deleted_ms is not None)
     return _User(user_id, version, digest, change, state, done, done_ms)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import apsw
+import msgspec
 
 from rosterhook.model import DELETED, ORG, Attributes, iso, level_of
 from rosterhook.okta.events import parse_stamp
-from rosterhook.store.queries import rows, run, run_many, value
+from rosterhook.store.queries import returned, rows, run, run_many, value
 
 #: What is not kept of a user: it changes without any event, is a secret of Okta's, or only tells where to ask.
 DROPPED = frozenset({"_links", "_embedded", "credentials", "lastLogin", "transitioningToStatus"})
@@ -31,12 +32,32 @@ class Held:
 
 
 class Verdict(Enum):
-    """What became of a reading."""
+    """What became of a reading. DOUBTFUL: only a read by id can tell."""
 
     CHANGED = "changed"
     SAME = "same"
     STALE = "stale"
     DOUBTFUL = "doubtful"
+
+
+@dataclass(slots=True)
+class Listed:
+    """A user as a list had them.
+
+    Attributes:
+        version: of the directory's copy that is this very state; None without one.
+    """
+
+    user: Attributes
+    digest: str
+    updated_ms: int
+    verdict: Verdict
+    version: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Okta's id."""
+        return str(self.user["id"])
 
 
 def canonical(user: Attributes) -> dict[str, Any]:
@@ -54,7 +75,7 @@ def canonical(user: Attributes) -> dict[str, Any]:
 
 def digest(user: Attributes) -> str:
     """A fingerprint of a canonical user's content."""
-    return hashlib.sha256(json.dumps(user, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_packed(user, "sorted")).hexdigest()
 
 
 def last_updated_ms(user: Attributes) -> int:
@@ -68,14 +89,14 @@ def find(db: apsw.Connection, user_id: str) -> Held | None:
     if not found:
         return None
     version, held_digest, body, updated_ms, deleted_ms = found[0]
-    return Held(version, held_digest, json.loads(body), updated_ms, deleted_ms)
+    return Held(version, held_digest, unpacked(body), updated_ms, deleted_ms)
 
 
 def shown(row: tuple[Any, ...]) -> dict[str, Any]:
     """A row of `list_users` as the API and the command line show it: the user, and what rosterhook knows of it."""
     _, version, _, body, changed_ms, deleted_ms = row
     return {
-        **json.loads(body),
+        **unpacked(body),
         "rosterhook": {"version": version, "changed": iso(changed_ms), "deleted": iso(deleted_ms)},
     }
 
@@ -94,32 +115,38 @@ def record(
     updated_ms = last_updated_ms(user)
     if held and (updated_ms < held.last_updated_ms or (held.deleted_ms is not None and not fresh)):
         return Verdict.STALE
-    if held and held.deleted_ms is None and held.digest == digest(user):
+    content = digest(user)
+    if held and held.deleted_ms is None and held.digest == content:
         return Verdict.SAME
-    _save(db, user, updated_ms, None, targets, waiting_ms, now)
+    _save(db, [_row(user, content, updated_ms, None, now)], targets, waiting_ms)
     return Verdict.CHANGED
 
 
-def record_listed(
-    db: apsw.Connection, user: Attributes, *, targets: Sequence[str], now: int
-) -> tuple[Verdict, int | None]:
-    """Take a user from a list, which may be seconds old.
+def judge_listed(db: apsw.Connection, users: Iterable[Attributes]) -> list[Listed]:
+    """Hold users from a list, which may be seconds old, against the directory. Nothing is written.
 
-    Returns:
-        The verdict: DOUBTFUL when only a read by id can tell, because there is a tombstone, or another state with the
-        same stamp, which has whole seconds. And the version of the copy that is this very state; None without one.
+    A user is doubtful whose tombstone is there, or another state with the same stamp, which has whole seconds.
     """
-    found = rows(db, "find_digest", {"org": ORG, "id": user["id"]})
-    updated_ms = last_updated_ms(user)
-    if found:
-        version, held_digest, held_ms, deleted_ms = found[0]
-        if deleted_ms is not None:
-            return Verdict.DOUBTFUL, None
-        if held_digest == digest(user):
-            return Verdict.SAME, version
-        if updated_ms <= held_ms:
-            return (Verdict.STALE if updated_ms < held_ms else Verdict.DOUBTFUL), None
-    return Verdict.CHANGED, _save(db, user, updated_ms, None, targets, None, now)
+    listed = []
+    for user in users:
+        found = Listed(user, digest(user), last_updated_ms(user), Verdict.CHANGED)
+        for version, held_digest, held_ms, deleted_ms in rows(db, "find_digest", {"org": ORG, "id": user["id"]}):
+            if deleted_ms is not None:
+                found.verdict = Verdict.DOUBTFUL
+            elif held_digest == found.digest:
+                found.verdict, found.version = Verdict.SAME, version
+            elif found.updated_ms <= held_ms:
+                found.verdict = Verdict.STALE if found.updated_ms < held_ms else Verdict.DOUBTFUL
+        listed.append(found)
+    return listed
+
+
+def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, targets: Sequence[str], now: int) -> None:
+    """Keep those that are CHANGED, and have every target hold them. Their version is set."""
+    news = [found for found in listed if found.verdict is Verdict.CHANGED]
+    saves = [_row(found.user, found.digest, found.updated_ms, None, now) for found in news]
+    for found, version in zip(news, _save(db, saves, targets, None), strict=True):
+        found.version = version
 
 
 def record_gone(
@@ -130,39 +157,61 @@ def record_gone(
     if held and held.deleted_ms is not None:
         return Verdict.SAME
     user = {**(held.user if held else {"id": user_id, "profile": {}}), "status": DELETED}
-    _save(db, user, held.last_updated_ms if held else 0, now, targets, waiting_ms, now)
+    row = _row(user, digest(user), held.last_updated_ms if held else 0, now, now)
+    _save(db, [row], targets, waiting_ms)
     return Verdict.CHANGED
 
 
+def _row(user: Attributes, content: str, updated_ms: int, deleted_ms: int | None, now: int) -> dict[str, Any]:
+    """What `save_user` takes."""
+    return {
+        "org": ORG,
+        "id": user["id"],
+        "digest": content,
+        "status": str(user.get("status") or ""),
+        "body": _packed(user).decode(),
+        "last_updated_ms": updated_ms,
+        "now": now,
+        "deleted_ms": deleted_ms,
+    }
+
+
 def _save(
-    db: apsw.Connection,
-    user: Attributes,
-    updated_ms: int,
-    deleted_ms: int | None,
-    targets: Sequence[str],
-    waiting_ms: int | None,
-    now: int,
-) -> int:
-    version = value(
-        db,
-        "save_user",
+    db: apsw.Connection, saves: Sequence[Mapping[str, Any]], targets: Sequence[str], waiting_ms: int | None
+) -> list[int]:
+    versions = [int(version) for (version,) in returned(db, "save_user", saves)]
+    links = [
         {
             "org": ORG,
-            "id": user["id"],
-            "digest": digest(user),
-            "status": str(user.get("status") or ""),
-            "body": json.dumps(user),
-            "last_updated_ms": updated_ms,
-            "now": now,
-            "deleted_ms": deleted_ms,
-        },
-    )
-    level = level_of(user.get("status"), deleted=deleted_ms is not None)
-    link = {
-        "org": ORG, "user_id": user["id"], "version": version, "level": level, "now": now, "waiting_ms": waiting_ms
-    }  # fmt: skip
-    run_many(db, "want_link", [{**link, "target": target} for target in targets])
-    return int(version)
+            "target": target,
+            "user_id": row["id"],
+            "version": version,
+            "level": level_of(row["status"], deleted=row["deleted_ms"] is not None),
+            "now": row["now"],
+            "waiting_ms": waiting_ms,
+        }
+        for row, version in zip(saves, versions, strict=True)
+        for target in targets
+    ]
+    run_many(db, "want_link", links)
+    return versions
+
+
+def unpacked(body: str) -> dict[str, Any]:
+    """A user from the `body` of a row."""
+    try:
+        user: dict[str, Any] = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        user = json.loads(body)  # see _packed
+    return user
+
+
+def _packed(user: Attributes, order: Literal["sorted"] | None = None) -> bytes:
+    try:
+        return msgspec.json.encode(user, order=order)
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        # Half of a surrogate pair: JSON can say it, and UTF-8 cannot.
+        return json.dumps(user, sort_keys=order is not None).encode()
 
 
 def replay_links(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import apsw
 import structlog
 
+from rosterhook.directory import unpacked
 from rosterhook.holds import Limit, hold_back, is_over
 from rosterhook.model import ORG, Change, Clock, Delivered, Outcome, Park, RetryAt, level_of, now_ms
 from rosterhook.retry import backoff_ms
 from rosterhook.store.database import Database
-from rosterhook.store.queries import rows, run
+from rosterhook.store.queries import rows, run, run_many
 from rosterhook.targets import Target
 
 CHANGES_A_STEP = 500
@@ -105,13 +105,14 @@ class Dispatcher:
         version: int,
         deleted_ms: int | None,
     ) -> _Link:
-        change = Change(user_id, self._epoch + version, json.loads(body), deleted_ms is not None, remote_id)
+        change = Change(user_id, self._epoch + version, unpacked(body), deleted_ms is not None, remote_id)
         level = level_of(change.user.get("status"), deleted=change.deleted)
         return _Link(change, wanted, level, due_ms, attempts, waiting_ms)
 
     def _record(self, db: apsw.Connection, links: Sequence[_Link], outcomes: Sequence[Outcome]) -> None:
         now = self._clock()
         common = {"org": ORG, "target": self.target.name, "now": now}
+        delivered: list[dict[str, object]] = []
         for link, outcome in zip(links, outcomes, strict=True):
             key = {**common, "user_id": link.change.user_id, "version": link.version}
             match outcome:
@@ -119,13 +120,14 @@ class Dispatcher:
                     lag_ms = max(0, now - link.waiting_ms) if link.waiting_ms is not None else None
                     done = {"remote_id": remote_id, "due_ms": link.due_ms, "lag_ms": lag_ms}
                     done |= {"level": self._limit.shown(link.level), "before": self._limit.before}
-                    run(db, "link_delivered", {**key, **done})
+                    delivered.append({**key, **done})
                 case RetryAt(at_ms, why):
                     due_ms = max(at_ms, now + backoff_ms(link.attempts + 1))
                     run(db, "link_postponed", {**key, "due_ms": due_ms, "error": why})
                 case Park(why):
                     log.warning("user.parked", target=self.target.name, user=link.change.user_id, reason=why)
                     run(db, "link_parked", {**key, "error": why})
+        run_many(db, "link_delivered", delivered)
 
 
 def next_epoch(db: apsw.Connection, now: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,10 +11,10 @@ import structlog
 
 from rosterhook import access, directory, sweeps
 from rosterhook.arrivals import make_due
-from rosterhook.directory import Verdict
+from rosterhook.directory import Listed, Verdict
 from rosterhook.model import ORG, Attributes, Drift
 from rosterhook.okta.pages import Page, User
-from rosterhook.store.queries import run, value
+from rosterhook.store.queries import run, run_many, value
 from rosterhook.sweeps import ASKED_FOR, OKTA, Sweep
 
 #: Users a page: the most that Okta gives.
@@ -40,29 +41,25 @@ def keep_page(
     Args:
         findings: keep what differs from the directory, one by one.
     """
-    counts = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
-    found: list[tuple[str, Drift]] = []
-    users = [directory.canonical(row) for row in page.rows if isinstance(row.get("id"), str) and row["id"]]
-    again = all(value(db, "is_seen", {"org": ORG, "id": user["id"]}) for user in users)
-    for user in users:
-        before = _held(db, user["id"]) if findings else None
-        verdict, version = directory.record_listed(db, user, targets=targets, now=now)
-        counts[verdict] += 1
-        if verdict is Verdict.DOUBTFUL:
-            make_due(db, user["id"], now)
-            run(db, "see", {"org": ORG, "target": ASKED_FOR, "id": user["id"], "digest": None, "version": None})
-        if findings and (verdict is Verdict.CHANGED or (verdict is Verdict.DOUBTFUL and before is not None)):
-            found.append((user["id"], difference(before, user)))
-        seen = {"org": ORG, "target": OKTA, "id": user["id"], "digest": directory.digest(user), "version": version}
-        run(db, "see", seen)
-    if len(users) < len(page.rows):
-        log.warning("users.without_id", rows=len(page.rows) - len(users), hint="Okta listed them; they are left out.")
-    already = counts[Verdict.CHANGED] + counts[Verdict.DOUBTFUL]
-    sweeps.keep_findings(db, sweep, OKTA, found, already - len(found))
-    report = {verdict.value: number for verdict, number in counts.items()}
+    named = [row for row in page.rows if isinstance(row.get("id"), str) and row["id"]]
+    if len(named) < len(page.rows):
+        log.warning("users.without_id", rows=len(page.rows) - len(named), hint="Okta listed them; they are left out.")
+    # Who is twice on a page moved while it was made: the later row is the newer one.
+    users = {row["id"]: directory.canonical(row) for row in named}
+    again = all(value(db, "is_seen", {"org": ORG, "id": user_id}) for user_id in users)
+    listed = directory.judge_listed(db, users.values())
+    differing = _differing(db, listed) if findings else []
+    directory.save_listed(db, listed, targets=targets, now=now)
+    _ask_for_doubtful(db, listed, now)
+    run_many(db, "see", [_seen(OKTA, each.id, each.digest, each.version) for each in listed])
+    before = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
+    found = Counter(each.verdict for each in listed)
+    already = before[Verdict.CHANGED] + before[Verdict.DOUBTFUL]
+    sweeps.keep_findings(db, sweep, OKTA, differing, already)
+    report = {verdict.value: number + found[verdict] for verdict, number in before.items()}
     report["again"] = int(sweep.report.get("again", 0)) + 1 if again else 0
     sweeps.advance(db, sweep, page.next or "", len(users), report)
-    return counts[Verdict.CHANGED] - int(sweep.report.get("changed", 0))
+    return found[Verdict.CHANGED]
 
 
 def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
@@ -122,7 +119,7 @@ def ask_for_stranger(db: apsw.Connection, target: str, user_id: str, now: int) -
     person has approved it: a role that never reached the user says the same.
     """
     run(db, "claim_stranger", {"org": ORG, "target": target, "user_id": user_id, "now": now})
-    run(db, "see", {"org": ORG, "target": ASKED_FOR, "id": user_id, "digest": None, "version": None})
+    run(db, "see", _seen(ASKED_FOR, user_id))
     make_due(db, user_id, now)
     run(db, "mark_stranger", {"org": ORG, "id": user_id})
 
@@ -146,6 +143,28 @@ def _flat(user: Attributes) -> dict[str, Any]:
     attributes: Mapping[str, Any] = profile if isinstance(profile, dict) else {}
     others = {key: item for key, item in user.items() if key != "profile"}
     return {**others, **{f"profile.{key}": item for key, item in attributes.items()}}
+
+
+def _differing(db: apsw.Connection, listed: Sequence[Listed]) -> list[tuple[str, Drift]]:
+    """What is not as the directory holds it. Who has a tombstone there is only in doubt."""
+    found = []
+    for each in listed:
+        if each.verdict in (Verdict.CHANGED, Verdict.DOUBTFUL):
+            held = _held(db, each.id)
+            if held is not None or each.verdict is Verdict.CHANGED:
+                found.append((each.id, difference(held, each.user)))
+    return found
+
+
+def _ask_for_doubtful(db: apsw.Connection, listed: Sequence[Listed], now: int) -> None:
+    doubtful = [each.id for each in listed if each.verdict is Verdict.DOUBTFUL]
+    for user_id in doubtful:
+        make_due(db, user_id, now)
+    run_many(db, "see", [_seen(ASKED_FOR, user_id) for user_id in doubtful])
+
+
+def _seen(target: str, user_id: str, digest: str | None = None, version: int | None = None) -> dict[str, object]:
+    return {"org": ORG, "target": target, "id": user_id, "digest": digest, "version": version}
 
 
 def _held(db: apsw.Connection, user_id: str) -> Attributes | None:

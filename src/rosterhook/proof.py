@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from rosterhook.model import ORG
 from rosterhook.store.queries import each
 
 _SIZE = 16
+_MODULUS = 1 << (8 * _SIZE)
 
 
 @dataclass
@@ -31,13 +31,22 @@ class Total:
 
     def add(self, user_id: str, content: str) -> None:
         """Count a user with what is held of them."""
-        token = hashlib.sha256(json.dumps([user_id, content]).encode()).digest()[:_SIZE]
+        self.add_token(token_of(user_id, content))
+
+    def add_token(self, token: int) -> None:
+        """As `add`, for a user who is counted on more than one side."""
         self.count += 1
-        self.total = (self.total + int.from_bytes(token, "big")) % 2 ** (8 * _SIZE)
+        self.total = (self.total + token) % _MODULUS
 
     def as_json(self) -> dict[str, Any]:
         """As reports show it."""
         return {"count": self.count, "digest": f"{self.total:0{2 * _SIZE}x}"}
+
+
+def token_of(user_id: str, content: str) -> int:
+    """A number for a user with what is held of them. No id of Okta's has a NUL."""
+    found = hashlib.blake2b(f"{user_id}\0{content}".encode(errors="surrogatepass"), digest_size=_SIZE)
+    return int.from_bytes(found.digest(), "big")
 
 
 def okta_and_directory(db: apsw.Connection) -> dict[str, Any]:
@@ -53,15 +62,16 @@ def okta_and_directory(db: apsw.Connection) -> dict[str, Any]:
     okta, ours = Total(), Total()
     later = not_found = unread = 0
     for user_id, listed, listed_version, held, version, reading, hidden in each(db, "proof", {"org": ORG}):
-        ours.add(user_id, held)
+        token = token_of(user_id, held)
+        ours.add_token(token)
         if listed is None and hidden:
             not_found += 1
         elif listed_version == version:
-            okta.add(user_id, listed)
+            okta.add_token(token if listed == held else token_of(user_id, listed))
         elif listed is not None and listed_version is None and reading is not None:
             unread += 1
         else:
             later += 1
-            okta.add(user_id, held)
+            okta.add_token(token)
     counts = {"read_later": later, "not_found": not_found, "unread": unread}
     return {"okta": okta.as_json(), "directory": ours.as_json(), **counts}

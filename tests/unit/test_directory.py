@@ -133,3 +133,20 @@ def test_state_never_goes_back(readings: list[tuple[int, str, bool]]) -> None:
         assert held.version == version + (verdict is Verdict.CHANGED)
         newest, version = max(newest, second), held.version
         assert held.last_updated_ms == directory.last_updated_ms(user(newest))
+
+
+def test_half_of_a_surrogate_pair_is_kept(db: apsw.Connection) -> None:
+    """What JSON can say and UTF-8 cannot is kept as Okta has it, and is the same user at the next reading."""
+    odd = user(lastName="\ud83d")
+    assert record(db, odd) is Verdict.CHANGED
+    held = directory.find(db, "00u1")
+    assert held is not None and held.user == odd
+    assert record(db, odd) is Verdict.SAME
+
+
+def test_digest_does_not_depend_on_order() -> None:
+    """The same content in another order of keys, at any depth, has the same fingerprint."""
+    one = {"id": "00u1", "profile": {"a": "1", "b": {"x": 1, "y": 2}}}
+    other = {"profile": {"b": {"y": 2, "x": 1}, "a": "1"}, "id": "00u1"}
+    assert directory.digest(one) == directory.digest(other)
+    assert directory.digest(one) != directory.digest({**one, "profile": {"a": "2", "b": {"x": 1, "y": 2}}})

@@ -164,11 +164,20 @@ async def test_no_answer_is_unavailable_at_once(error: Exception) -> None:
     assert len(org.requests) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b'{"id": "00u1"', b"<html>", b"\xff", b"[" * 100_000, b'{"id":NaN}'])
+@pytest.mark.parametrize(
+    "body", [b"", b'{"id": "00u1"', b"<html>", b"\xff", b"[" * 100_000, b'{"id":NaN}', b'{"id":1e999}']
+)
 async def test_an_answer_that_is_no_whole_json_is_unavailable(body: bytes) -> None:
     """A body that was cut off, or is no JSON, never passes as an answer."""
     with pytest.raises(OktaUnavailable, match="no whole JSON"):
         await Org(httpx2.Response(200, content=body)).client.user("00u1")
+
+
+async def test_half_of_a_surrogate_pair_does_not_cost_the_page() -> None:
+    """JSON can say half a character, though UTF-8 cannot: the page is read, the odd user as Okta has it."""
+    page = b'[{"id":"00u1","profile":{"lastName":"\\ud83d"}},{"id":"00u2","profile":{"lastName":"B"}}]'
+    page_read = await Org(httpx2.Response(200, content=page)).client.user_page("/api/v1/users")
+    assert [row["profile"]["lastName"] for row in page_read.rows] == ["\ud83d", "B"]
 
 
 async def test_an_answer_that_is_too_large_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
+from rosterhook.mapping import reader
 from rosterhook.targets.sql_alike import alike_for
 from rosterhook.targets.sql_table import Found, type_name
 from rosterhook.targets.sql_values import Field, Unfit, Unsupported, converter, readable
@@ -135,9 +138,14 @@ def test_other_types_are_not_supported(kind: sa.types.TypeEngine) -> None:
         converter(kind, PG)
 
 
+def field_of(column: str, path: str, kind: TypeEngine[Any], *, nullable: bool) -> Field:
+    """A column of PostgreSQL."""
+    return Field(column, path, reader(path), type_name(kind, PG), nullable, converter(kind, PG), alike_for(kind, PG))
+
+
 def test_the_reason_names_column_and_attribute() -> None:
     """A refusal names the column, its type and the attribute."""
-    field = Field("age", "profile.age", "INTEGER", True, converter(sa.Integer(), PG), alike_for(sa.Integer(), PG))
+    field = field_of("age", "profile.age", sa.Integer(), nullable=True)
     with pytest.raises(Unfit) as refused:
         field.value_of({"profile": {"age": "secret"}})
     assert str(refused.value) == 'column "age" (INTEGER) cannot hold profile.age: it is text'
@@ -145,10 +153,9 @@ def test_the_reason_names_column_and_attribute() -> None:
 
 def test_nothing_is_null_where_null_is_allowed() -> None:
     """A missing attribute is NULL, and a reason to park where the column is NOT NULL."""
-    convert, alike = converter(sa.Text(), PG), alike_for(sa.Text(), PG)
-    assert Field("x", "profile.y", "TEXT", True, convert, alike).value_of({"profile": {}}) is None
+    assert field_of("x", "profile.y", sa.Text(), nullable=True).value_of({"profile": {}}) is None
     with pytest.raises(Unfit, match=r'^column "x" is NOT NULL but the user has no profile\.y$'):
-        Field("x", "profile.y", "TEXT", False, convert, alike).value_of({"profile": {}})
+        field_of("x", "profile.y", sa.Text(), nullable=False).value_of({"profile": {}})
 
 
 @pytest.mark.parametrize(

@@ -109,9 +109,7 @@ FAILED = frozenset({"FAILURE", "DENY", "SKIPPED", "CHALLENGE", "RATE_LIMIT", "AB
 #: Okta reports a lock-out as the FAILURE of a sign-in, sometimes with the user as actor alone.
 LOCK = "user.account.lock"
 
-_STAMP = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?"
-)
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?")
 
 
 _HOOK_ID = re.compile(r"[A-Za-z0-9]+")
@@ -225,10 +223,10 @@ def parse_stamp(stamp: object) -> int | None:
     if not found:
         return None
     try:
-        moment = datetime(*(int(part) for part in found.groups()[:6]), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        moment = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
     except ValueError:
         return None
-    fraction, sign, hours, minutes = found.groups()[6:]
+    fraction, sign, hours, minutes = found.groups()[1:]
     offset = (int(hours) * 60 + int(minutes)) * 60_000 * (-1 if sign == "-" else 1) if sign else 0
     return round(moment.timestamp()) * 1000 + int((fraction or "").ljust(3, "0")[:3]) - offset
 

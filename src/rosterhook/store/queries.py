@@ -61,5 +61,10 @@ def run_many(db: apsw.Connection, name: str, many: Iterable[Mapping[str, object]
     db.executemany(query(name), cast("Any", many))
 
 
+def returned(db: apsw.Connection, name: str, many: Iterable[Mapping[str, object]]) -> list[Any]:
+    """Run the statement called `name` once for each of `many`, and return what each one returns."""
+    return db.executemany(query(name), cast("Any", many)).fetchall()
+
+
 def _bindings(values: Mapping[str, object] | None) -> Any:
     return values or None

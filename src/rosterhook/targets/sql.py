@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from rosterhook.config import SqlTarget
 from rosterhook.errors import TargetError
-from rosterhook.mapping import resolve
 from rosterhook.model import DELETED, DEPROVISIONED, SUSPENDED, Change, Delivered, Drift, Outcome, Park, Report
 from rosterhook.targets import Row
+from rosterhook.targets.sql_alike import Alike
 from rosterhook.targets.sql_check import problems_of
 from rosterhook.targets.sql_engine import Database, execute, in_sync
 from rosterhook.targets.sql_errors import RowFault, TryAgain, is_forbidden
@@ -128,7 +128,8 @@ class SqlTable:
         ready = self._layout or await self._to_compare()
         if ready is None:
             return [None if self._action(change) != "put" else Drift("missing", {}) for change, _ in held]
-        return [self._drift(change, row, ready) for change, row in held]
+        is_held = {field.column: field.is_held for field in ready.fields}
+        return [self._drift(change, row, ready, is_held) for change, row in held]
 
     async def aclose(self) -> None:
         """Close every connection. Safe to repeat."""
@@ -211,7 +212,7 @@ class SqlTable:
         found = await self._find()
         return None if found is None else layout(self._config, found, self._database.dialect)
 
-    def _drift(self, change: Change, row: Row | None, ready: Layout) -> Drift | None:
+    def _drift(self, change: Change, row: Row | None, ready: Layout, is_held: Mapping[str, Alike]) -> Drift | None:
         try:
             writes = self._plan(change, ready)
         except Unfit:
@@ -223,7 +224,6 @@ class SqlTable:
             return Drift("missing", {column: (None, readable(value)) for column, value in wanted.items()})
         if writes[0].action == "drop":
             return Drift("surplus", {column: (value, None) for column, value in row.items()})
-        is_held = {field.column: field.is_held for field in ready.fields}
         fields = {
             column: (row[column], readable(value))
             for column, value in wanted.items()
@@ -255,7 +255,7 @@ class SqlTable:
                 return [Write(action, key, change.order, values)]
 
     def _action(self, change: Change) -> Literal["keep", "mark", "drop", "put"]:
-        status = resolve(change.user, "status")
+        status = change.user.get("status")
         policy = "mark"
         if change.deleted:
             policy = self._config.deleted

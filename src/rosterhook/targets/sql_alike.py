@@ -44,7 +44,7 @@ def alike_for(kind: TypeEngine[Any], dialect: Dialect) -> Alike:
 
 
 def _same(held: object, wanted: object) -> bool:
-    return held == readable(wanted)
+    return held == wanted or held == readable(wanted)
 
 
 def _same_padded(held: object, wanted: object) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from rosterhook.config import SqlTarget
 from rosterhook.errors import ConfigError
+from rosterhook.mapping import reader
 from rosterhook.targets.sql_alike import alike_for
 from rosterhook.targets.sql_values import Field, Unsupported, converter
 
@@ -196,7 +197,7 @@ def _field(column: str, path: str, found: Found, dialect: Dialect) -> Field | No
     except Unsupported:
         return None
     name = type_name(about["type"], dialect)
-    return Field(column, path, name, bool(about["nullable"]), convert, alike_for(about["type"], dialect))
+    return Field(column, path, reader(path), name, bool(about["nullable"]), convert, alike_for(about["type"], dialect))
 
 
 def type_name(kind: TypeEngine[Any], dialect: Dialect) -> str:

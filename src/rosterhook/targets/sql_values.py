@@ -16,7 +16,6 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from rosterhook.mapping import resolve
 from rosterhook.model import Attributes
 
 Convert = Callable[[object], object]
@@ -47,12 +46,14 @@ class Field:
 
     Attributes:
         path: attribute of the Okta user.
+        read: the attribute's value of a user.
         type_name: the column's type as the database writes it, for messages.
         is_held: tells whether a value that was read is the one that was written, as far as the column can hold it.
     """
 
     column: str
     path: str
+    read: Callable[[Attributes], object]
     type_name: str
     nullable: bool
     convert: Convert
@@ -64,7 +65,7 @@ class Field:
         Raises:
             Unfit: the column cannot hold what the user has.
         """
-        value = resolve(user, self.path)
+        value = self.read(user)
         if value is None:
             if self.nullable:
                 return None
@@ -102,7 +103,8 @@ def _json(value: object) -> str:
 
 def _checked(text: str, *, nul: bool) -> str:
     try:
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         raise Unfit("it has half of a surrogate pair, which is no character") from None
     if not nul and "\0" in text:
@@ -288,9 +290,12 @@ _MAKERS: tuple[tuple[type, Callable[..., Convert]], ...] = (
 )
 
 
+_OF_JSON = (str, bool, int, float, list, dict)
+
+
 def readable(value: object) -> object:
     """A value read from a table, as JSON can hold it."""
-    if value is None or isinstance(value, str | bool | int | float | list | dict):
+    if value is None or isinstance(value, _OF_JSON):
         return value
     if isinstance(value, date):
         return value.isoformat()

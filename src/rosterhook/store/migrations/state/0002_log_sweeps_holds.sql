@@ -73,7 +73,7 @@ CREATE TABLE seen (
   digest TEXT,                    -- of the user as Okta listed them
   version INTEGER,                -- of the directory's copy right after
   PRIMARY KEY (org, target, id)
-);
+) WITHOUT ROWID;
 
 -- What a sweep found unequal; the first ones of each kind.
 CREATE TABLE finding (
