@@ -57,15 +57,16 @@ def iso(at_ms: int | None) -> str | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_LEVELS: Mapping[str, int] = {SUSPENDED: OUT_FOR_NOW, DEPROVISIONED: DEACTIVATED}
+
+
 def level_of(status: object, *, deleted: bool) -> int:
     """How far out of service a user is.
 
     >>> level_of("ACTIVE", deleted=False), level_of("DEPROVISIONED", deleted=False), level_of("ACTIVE", deleted=True)
     (0, 2, 3)
     """
-    if deleted:
-        return GONE
-    return {SUSPENDED: OUT_FOR_NOW, DEPROVISIONED: DEACTIVATED}.get(str(status), IN_SERVICE)
+    return GONE if deleted else _LEVELS.get(str(status), IN_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,17 @@ ORDER BY link.due_ms LIMIT :limit
 
 -- name: count_removals
 -- What waits to be removed from a target without a person's approval.
-SELECT count(*) FROM link
-WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0
-  AND CASE wanted_level WHEN 1 THEN :suspended WHEN 2 THEN :deactivated WHEN 3 THEN :deleted ELSE 0 END > coalesce(level, :before)
-  AND (approved IS NULL OR approved <> wanted)
+-- In two parts, so that a first load of very many deactivated users, of whom none has a row, is not counted through.
+SELECT
+  (SELECT count(*) FROM link
+   WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0 AND level < 3
+     AND CASE wanted_level WHEN 1 THEN :suspended WHEN 2 THEN :deactivated WHEN 3 THEN :deleted ELSE 0 END > level
+     AND (approved IS NULL OR approved <> wanted))
+  + CASE WHEN :before >= 3 THEN 0 ELSE
+  (SELECT count(*) FROM link
+   WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0 AND level IS NULL
+     AND CASE wanted_level WHEN 1 THEN :suspended WHEN 2 THEN :deactivated WHEN 3 THEN :deleted ELSE 0 END > :before
+     AND (approved IS NULL OR approved <> wanted)) END
 
 -- name: count_removed
 -- What was removed lately without one.

@@ -40,7 +40,7 @@ WHERE user_id IN (SELECT id FROM "user" WHERE status IN ('SUSPENDED', 'DEPROVISI
 UPDATE link SET level = wanted_level - 1 WHERE done = wanted AND wanted_level > 0;
 UPDATE subject SET hidden = 1 WHERE state = 'parked' AND error LIKE 'Okta has no such user, but none of its events%';
 CREATE INDEX link_held ON link (org, target, user_id) WHERE state = 'held';
-CREATE INDEX link_out_of_service ON link (org, target) WHERE state = 'pending' AND wanted_level > 0;
+CREATE INDEX link_out_of_service ON link (org, target, level) WHERE state = 'pending' AND wanted_level > 0;
 CREATE INDEX link_in_service ON link (org, target) WHERE level = 0;
 CREATE INDEX link_removed ON link (org, target, removed_ms) WHERE removed_ms IS NOT NULL;
 
