@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
@@ -14,55 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rosterhook.config import Config
-from rosterhook.errors import ConfigError
-from rosterhook.private_files import create_privately
-
 COOKIE = "rosterhook_admin"
-SHORTEST_TOKEN = 16
 #: Answered to everybody: a load balancer has no token, and learns nothing about users.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
-
-
-def token_path(config: Config) -> Path:
-    """Where a generated admin token is kept."""
-    return config.data_dir / "admin-token"
-
-
-def admin_token(config: Config) -> str:
-    """The admin token: the configured one, or one that is generated once and kept for the owner's eyes (mode 0600).
-
-    Raises:
-        ConfigError: it can neither be read nor written.
-    """
-    if config.server.admin_token is not None:
-        return config.server.admin_token.get_secret_value()
-    path = token_path(config)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _create_once(path)
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot keep the admin token in {path}: {error}.", hint="Check data_dir.") from None
-    if len(token) < SHORTEST_TOKEN:
-        raise ConfigError(f"{path} holds no admin token.", hint="Remove it: a new one is made at the next start.")
-    return token
-
-
-def _create_once(path: Path) -> None:
-    """Two processes may start at once: the file appears whole, or was there before."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    # On disk before it has its name: a power cut must not leave an empty file, which would be an empty token.
-    create_privately(draft, f"{secrets.token_urlsafe(32)}\n".encode("ascii"))
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
 
 
 class AdminGuard:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Protocol
 
 import apsw
 import structlog
@@ -21,12 +21,12 @@ from rosterhook.console.home import asset, home
 from rosterhook.directory import shown
 from rosterhook.errors import RosterhookError, StoreError
 from rosterhook.inbox import SqliteInbox
+from rosterhook.metrics import REGISTRY
 from rosterhook.model import ORG, Clock, now_ms
-from rosterhook.observe import REGISTRY
 from rosterhook.status import Status, read_health, read_status
 from rosterhook.store.database import Database
 from rosterhook.store.queries import rows
-from rosterhook.targets import Row, Target
+from rosterhook.targets import Row
 
 log = structlog.get_logger("rosterhook.api")
 
@@ -39,6 +39,17 @@ PAGE_HEADERS = {
 }
 
 
+class Shown(Protocol):
+    """What the API needs of a target."""
+
+    @property
+    def name(self) -> str:
+        """The target's name in the configuration."""
+
+    def snapshot(self) -> AsyncIterator[Row]:
+        """Every row; see `Target.snapshot`."""
+
+
 class Api:
     """The endpoints, over both stores and the targets.
 
@@ -46,7 +57,7 @@ class Api:
         targets: in the order of the configuration; `/getUsers` shows the first.
     """
 
-    def __init__(self, inbox: SqliteInbox, state: Database, targets: list[Target], *, clock: Clock = now_ms) -> None:
+    def __init__(self, inbox: SqliteInbox, state: Database, targets: Sequence[Shown], *, clock: Clock = now_ms) -> None:
         self._inbox = inbox
         self._state = state
         self._targets = targets

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rosterhook.config import ServerConfig
-from rosterhook.errors import ConfigError
+from rosterhook.listener import BACKLOG
 
-BACKLOG = 2048
 DRAIN_SECONDS = 5
 #: Okta sends a few hundred bytes of headers. Neither uvicorn nor its parser has a bound of its own.
 MAX_HEAD_BYTES = 64 * 1024
@@ -44,38 +40,6 @@ def settings(app: ASGIApp, **others: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         **others,
     )
-
-
-@contextmanager
-def listening(server: ServerConfig) -> Iterator[socket.socket]:
-    """The listening socket.
-
-    Raises:
-        ConfigError: the address cannot be used.
-    """
-    try:
-        family = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((server.host, server.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot listen on {server.host}:{server.port}: {_reason(error)}.",
-            hint="Stop what listens there, or change server.host or server.port.",
-        ) from None
-    with listener:
-        yield listener
-
-
-@contextmanager
-def inherited(fd: int) -> Iterator[socket.socket]:
-    """The listening socket that the supervisor has opened, and keeps open beyond the life of this process."""
-    with socket.socket(fileno=fd) as listener:
-        yield listener
-
-
-def address_of(listener: socket.socket) -> str:
-    """The address as a URL, with the real port, and brackets around an IPv6 host."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -130,8 +94,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _reason(error: OSError) -> str:
-    """The system's words alone: the socket module adds the address, which is named already."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)

@@ -1,4 +1,4 @@
-"""Logs and metrics. One processor takes every secret out of every line."""
+"""Logs. One processor takes every secret out of every line."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from rosterhook.config import LogConfig
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series each, which nobody asks for
-REGISTRY = CollectorRegistry()
-DELIVERIES = Counter(
-    "rosterhook_hook_answers", "Answers to Okta's event hook, by status.", ["status"], registry=REGISTRY
-)
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(r"authorization|cookie|password|secret|token|private_key", re.IGNORECASE)

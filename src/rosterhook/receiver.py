@@ -20,8 +20,8 @@ from rosterhook.config import HookConfig
 from rosterhook.errors import StoreError
 from rosterhook.hook_secrets import HookSecrets
 from rosterhook.inbox import Inbox
+from rosterhook.metrics import DELIVERIES
 from rosterhook.model import Clock, Delivery, now_ms
-from rosterhook.observe import DELIVERIES
 
 #: The path of Okta's tutorial; it works beside the configured one.
 TUTORIAL_PATH = "/userTransfer"

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import apsw
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from rosterhook.admin import AdminGuard, admin_token
+from rosterhook.admin import AdminGuard
 from rosterhook.api import Api
 from rosterhook.config import Config
-from rosterhook.data_dir import only_one, refuse_demo
-from rosterhook.errors import ConfigError
-from rosterhook.hook_secrets import HookSecrets, accepted, read_record
-from rosterhook.http_server import address_of, inherited, listening, server_for
+from rosterhook.credentials import admin_token, require_secret
+from rosterhook.data_dir import only_one
+from rosterhook.hook_secrets import HookSecrets
+from rosterhook.http_server import server_for
 from rosterhook.inbox import SqliteInbox
 from rosterhook.intake import handed_over
+from rosterhook.late_target import LateTarget
+from rosterhook.listener import address_of, inherited, listening
 from rosterhook.loops import Loop
 from rosterhook.model import ORG, Clock, now_ms
 from rosterhook.notes import REFUSED, WEB, leave_note
@@ -30,32 +31,12 @@ from rosterhook.receiver import Receiver
 from rosterhook.store.database import Database
 from rosterhook.store.queries import run
 from rosterhook.stores import opened_stores
-from rosterhook.targets.registry import opened_targets
 
 PRUNE_SECONDS = 600.0
 WATCH_SECONDS = 2.0
 DAY_MS = 24 * 3600 * 1000
 
 log = structlog.get_logger("rosterhook.web")
-
-
-def require_secret(config: Config) -> None:
-    """No secret, no start.
-
-    Raises:
-        ConfigError: anybody could send deliveries.
-    """
-    if config.server.open:
-        return
-    refuse_demo(config.data_dir)
-    if not accepted(config.hook, read_record(config.data_dir), time.time()):
-        raise ConfigError(
-            "There is no secret for the hook that is still in force: anybody could send events."
-            if config.hook.accepted()
-            else "hook.secret is not set: anybody could send events.",
-            hint="Run `rosterhook init`, or put a long random value into hook.secret (or a file named by"
-            " hook.secret_file); `rosterhook hook create` then sets it in Okta.",
-        )
 
 
 class Web:
@@ -116,18 +97,19 @@ class Web:
 
 @asynccontextmanager
 async def opened(config: Config, *, clock: Clock = now_ms) -> AsyncIterator[Web]:
-    """The web application over the stores and targets of a configuration.
+    """The web application over the stores of a configuration, and its targets once they are asked for.
 
     Raises:
         ConfigError: there is no secret.
         StoreError: data_dir cannot be used, or another web process has it.
     """
     require_secret(config)
-    async with (
-        only_one(config.data_dir, "web"),
-        opened_stores(config.data_dir) as stores,
-        opened_targets(config.targets) as targets,
-    ):
+    targets = [LateTarget(each) for each in config.targets]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(only_one(config.data_dir, "web"))
+        stores = await stack.enter_async_context(opened_stores(config.data_dir))
+        for target in targets:
+            stack.push_async_callback(target.aclose)
         api = Api(stores.inbox, stores.state, targets)
         yield Web(config, stores.inbox, stores.state, api, clock=clock)
 

@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from rosterhook.admin import AdminGuard, admin_token, token_path
+from rosterhook.admin import AdminGuard
 from rosterhook.config import Config
+from rosterhook.credentials import admin_token, token_path
 from rosterhook.errors import ConfigError
 
 TOKEN = "admin-token-1234567890"

@@ -13,7 +13,8 @@ import pytest
 from rosterhook import http_server
 from rosterhook.config import ServerConfig
 from rosterhook.errors import ConfigError
-from rosterhook.http_server import listening, server_for
+from rosterhook.http_server import server_for
+from rosterhook.listener import listening
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:

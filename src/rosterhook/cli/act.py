@@ -7,8 +7,9 @@ from typing import Annotated
 import apsw
 from cyclopts import Parameter
 
-from rosterhook.cli.common import ConfigPath, DryRun, load, out, with_stores
+from rosterhook.cli.common import ConfigPath, DryRun, load, out
 from rosterhook.cli.moments import moment_ms
+from rosterhook.cli.opened import with_stores
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.model import now_ms

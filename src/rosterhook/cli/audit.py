@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from rosterhook.audit import STATES, read_audit
-from rosterhook.cli.common import AsJson, ConfigPath, hanging, load, out, plain, print_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, hanging, load, out, plain, print_json
 from rosterhook.cli.moments import moment_ms
+from rosterhook.cli.opened import with_stores
 from rosterhook.cli.tables import add, table_of
 from rosterhook.model import now_ms
 

@@ -1,16 +1,14 @@
-"""What the commands share: the configuration, the stores, and how to print."""
+"""What the commands share: the configuration, and how to print."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, unquote
 
 from cyclopts import Parameter
@@ -24,9 +22,6 @@ from rosterhook.config.sources import DEFAULT_FILE, TUTORIAL_KEYS, from_dotenv
 from rosterhook.errors import StoreError
 from rosterhook.hook_secrets import read_record
 from rosterhook.observe import configure_logging
-from rosterhook.stores import Stores, opened_stores
-
-T = TypeVar("T")
 
 #: Where nobody looks, lines are not broken to a width: a program reads them.
 #: An ":o:" in somebody's name is no emoji.
@@ -85,32 +80,6 @@ def _passwords(url: str) -> set[str]:
     _, _, query = url.partition("?")
     named = {value for key, value in parse_qsl(query) if "password" in key.lower()}
     return named | ({found[1], unquote(found[1])} if found else set())
-
-
-@asynccontextmanager
-async def stores(config: Config) -> AsyncIterator[Stores]:
-    """The stores of a service that has run before.
-
-    Raises:
-        StoreError: none has.
-    """
-    if not (config.data_dir / "state.db").exists():
-        raise StoreError(
-            f"There is no store in {config.data_dir.absolute()}.",
-            hint="Start `rosterhook serve` first, or check data_dir.",
-        )
-    async with opened_stores(config.data_dir) as opened:
-        yield opened
-
-
-def with_stores(config: Config, work: Callable[[Stores], Awaitable[T]]) -> T:
-    """Open the stores, run `work`, close them."""
-
-    async def run() -> T:
-        async with stores(config) as opened:
-            return await work(opened)
-
-    return asyncio.run(run())
 
 
 def print_json(value: Any) -> None:

@@ -16,13 +16,14 @@ import httpx2
 from cyclopts import Parameter
 from rich.live import Live
 
-from rosterhook.cli.common import out, stores
+from rosterhook.cli.common import out
 from rosterhook.cli.demo_view import EVENTS, Glimpse, line, view
+from rosterhook.cli.opened import stores
 from rosterhook.config import Config
 from rosterhook.config.load import load_config
 from rosterhook.data_dir import DEMO_MARK
 from rosterhook.errors import ConfigError, RosterhookError
-from rosterhook.http_server import listening
+from rosterhook.listener import listening
 from rosterhook.model import ORG, now_ms
 from rosterhook.okta import events as okta_events
 from rosterhook.service import Supervised, part, run_until_signal, supervise, wait_for

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rosterhook.cli.common import ConfigPath, DryRun, load, out, with_stores
+from rosterhook.cli.common import ConfigPath, DryRun, load, out
+from rosterhook.cli.opened import with_stores
 from rosterhook.config import Config
 from rosterhook.errors import RosterhookError
 from rosterhook.forget import Forgotten, find_person

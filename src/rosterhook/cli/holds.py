@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rosterhook import holds as batches
-from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json
+from rosterhook.cli.opened import with_stores
 from rosterhook.cli.tables import add, table_of
 from rosterhook.holds import Hold
 from rosterhook.model import iso, now_ms

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rosterhook.access import ROLE
-from rosterhook.cli.common import AsJson, ConfigPath, load, out, plain, print_json, to_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, load, out, plain, print_json, to_json
+from rosterhook.cli.opened import with_stores
 from rosterhook.cli.tables import add, table_of
 from rosterhook.directory import shown
 from rosterhook.model import ORG, iso, now_ms

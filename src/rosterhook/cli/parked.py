@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import apsw
 from cyclopts import Parameter
 
-from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json, with_stores
+from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json
+from rosterhook.cli.opened import with_stores
 from rosterhook.cli.tables import add, table_of
 from rosterhook.errors import RosterhookError
 from rosterhook.holds import REJECTED

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import apsw
 
 from rosterhook.config import Config, OktaConfig, SqlTarget
+from rosterhook.credentials import require_secret
 from rosterhook.data_dir import refuse_demo
 from rosterhook.errors import OktaForbidden, OktaUnavailable, RosterhookError
 from rosterhook.hook.compare import describe
@@ -34,7 +35,6 @@ from rosterhook.okta.pages import log_place
 from rosterhook.store.database import store_errors
 from rosterhook.stores import org_of, refuse_other_org
 from rosterhook.targets.registry import build_target
-from rosterhook.web import require_secret
 
 #: "skipped" is what could not be looked at because of another problem.
 State = Literal["ok", "warning", "problem", "skipped"]

@@ -1,4 +1,4 @@
-"""`serve`, `web` and `worker`."""
+"""`serve`, `web` and `worker`. What only one of them needs is loaded when it is called."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rosterhook.admin import admin_token, token_path
 from rosterhook.cli.common import ConfigPath, load, out
 from rosterhook.config import Config
+from rosterhook.credentials import admin_token, require_secret, token_path
 from rosterhook.hook_secrets import read_record
-from rosterhook.http_server import address_of, listening
+from rosterhook.listener import address_of, listening
 from rosterhook.service import part, run_until_signal, supervise
-from rosterhook.web import require_secret, run_web
-from rosterhook.worker import run_worker
 
 Watched = Annotated[bool, Parameter(name="--supervised", negative="", show=False)]
 ListenFd = Annotated[int | None, Parameter(show=False)]
@@ -42,12 +40,16 @@ def serve(*, config: ConfigPath = None) -> int:
 
 def web(*, config: ConfigPath = None, supervised: Watched = False, listen_fd: ListenFd = None) -> None:
     """Run the web process alone: it takes Okta's hooks and answers the API."""
+    from rosterhook.web import run_web
+
     loaded = load(config)
     run_until_signal(lambda stop: run_web(loaded, stop, listen_fd), watch_stdin=supervised)
 
 
 def worker(*, config: ConfigPath = None, supervised: Watched = False) -> None:
     """Run the worker process alone: it reads Okta and writes the targets."""
+    from rosterhook.worker import run_worker
+
     loaded = load(config)
     run_until_signal(lambda stop: run_worker(loaded, stop), watch_stdin=supervised)
 

@@ -22,7 +22,7 @@ from rosterhook.drill.outage import Way, way_to
 from rosterhook.drill.settings import TABLE, TARGET, Secrets, ServiceFile, org_settings, target_config
 from rosterhook.drill.watch import Watch
 from rosterhook.errors import ConfigError, RosterhookError, StoreError
-from rosterhook.http_server import listening
+from rosterhook.listener import listening
 from rosterhook.simulator.app import running
 from rosterhook.simulator.world import Simulator
 from rosterhook.status import Status, read_status

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx2
 import structlog
@@ -16,11 +17,12 @@ from rosterhook.okta.auth import Auth, SswsAuth
 from rosterhook.okta.budget import Budget
 from rosterhook.okta.client import OktaClient
 from rosterhook.okta.cures import SCOPES_PAGE
-from rosterhook.okta.keys import SigningKey, load_signing_key
-from rosterhook.okta.oauth import OAuthAuth
-from rosterhook.okta.token_endpoint import TokenEndpoint
 from rosterhook.okta.wire import open_http, trust_also
 from rosterhook.private_files import is_open_to_others
+
+if TYPE_CHECKING:  # who logs in by an API token needs no cryptography
+    from rosterhook.okta.keys import SigningKey
+    from rosterhook.okta.token_endpoint import TokenEndpoint
 
 #: Scopes of Okta's API. An API token has none: its admin's role decides.
 READ_USERS = "okta.users.read"
@@ -130,6 +132,8 @@ async def _login(
     if okta.token is not None:
         yield SswsAuth(okta.token)
         return
+    from rosterhook.okta.oauth import OAuthAuth
+
     if warning := open_key_file(okta):
         log.warning("okta.key_file_is_open", reason=warning)
     async with _token_endpoint(okta, tls, transport) as tokens:
@@ -140,12 +144,16 @@ async def _login(
 async def _token_endpoint(
     okta: OktaConfig, tls: ssl.SSLContext | None, transport: httpx2.AsyncBaseTransport | None
 ) -> AsyncIterator[TokenEndpoint]:
+    from rosterhook.okta.token_endpoint import TokenEndpoint
+
     key, timeout = _signing_key(okta), okta.timeout_seconds
     async with open_http(timeout_seconds=timeout, connections=1, transport=transport, tls=tls) as http:
         yield TokenEndpoint(_org_url(okta), okta.client_id or "", key, http, timeout_seconds=timeout)
 
 
 def _signing_key(okta: OktaConfig) -> SigningKey:
+    from rosterhook.okta.keys import load_signing_key
+
     if okta.private_key is None:
         raise ConfigError(
             "There is no way to log in to Okta.", hint="Set okta.token, or okta.client_id and okta.private_key_file."
