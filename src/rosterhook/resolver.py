@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import structlog
 from rosterhook import access, directory
 from rosterhook.errors import OktaError, OktaForbidden, OktaRateLimited, OktaUnauthorized, OktaUnavailable
 from rosterhook.model import ORG, Clock, now_ms
+from rosterhook.rests import Rests
 from rosterhook.retry import backoff_ms
 from rosterhook.sources import ACCEPTED, MANY, STRANGER, Found, Gone, Reading, Subject, UserSource
 from rosterhook.store.database import Database
@@ -63,8 +65,11 @@ class Resolver:
         *,
         on_change: Callable[[], None] = lambda: None,
         clock: Clock = now_ms,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.health = Health()
+        self._rests = Rests()
+        self._monotonic = monotonic
         self._state = state
         self._source = source
         self._targets = tuple(targets)
@@ -79,9 +84,10 @@ class Resolver:
         Raises:
             OktaError: nothing could be read at all; every user waits for another try.
         """
-        subjects = await self._claim()
+        claimed = await self._claim()
+        subjects = [subject for subject in claimed if subject is not None]
         if not subjects:
-            return False
+            return bool(claimed)
         held = await self._state.read(lambda db: _held(db, subjects))
         readings = await self._source.read(subjects, held)
         await self._state.write(lambda db: self._finish(db, subjects, readings))
@@ -90,19 +96,31 @@ class Resolver:
         self._judge(readings)
         return True
 
-    async def _claim(self) -> list[Subject]:
+    async def _claim(self) -> list[Subject | None]:
+        """Who is due, and to be read now; None for each who rests."""
         if self._unfinished:
             await self._state.write(lambda db: run(db, "release_claims"))
             self._unfinished = False
-        if not await self._state.read(lambda db: _is_due(db, self._clock())):
-            return []  # looking costs nothing; an empty write would be a commit for nothing
+        # Looking costs nothing; an empty write would be a commit for nothing.
+        due = int(await self._state.read(lambda db: value(db, "count_due", {"now": self._clock(), "limit": MANY})))
+        limit = min(MANY, self._source.free(due)) if due else 0
+        if not limit:
+            return []
         self._unfinished = True
-        claim = {"now": self._clock(), "limit": max(1, min(MANY, self._source.free()))}
-        claimed = await self._state.write(lambda db: rows(db, "claim_subjects", claim))
-        return [
-            Subject(user_id, generation, attempts, waiting_ms, fresh_ms, bool(crowded), accepted)
-            for user_id, generation, attempts, waiting_ms, fresh_ms, crowded, accepted in claimed
-        ]
+        return await self._state.write(lambda db: self._take(db, limit))
+
+    def _take(self, db: apsw.Connection, limit: int) -> list[Subject | None]:
+        claimed = rows(db, "claim_subjects", {"now": self._clock(), "limit": limit})
+        return [self._or_rest(db, Subject(*found)) for found in claimed]
+
+    def _or_rest(self, db: apsw.Connection, subject: Subject) -> Subject | None:
+        """The subject; or None, when calls are scarce and the user was read a moment ago."""
+        now = self._monotonic()
+        if self._source.is_scarce() and (seconds := self._rests.left(subject.id, now)):
+            run(db, "rest_subject", {"org": ORG, "id": subject.id, "due_ms": self._clock() + int(seconds * 1000) + 1})
+            return None
+        self._rests.note(subject.id, now)
+        return subject
 
     def _finish(self, db: apsw.Connection, subjects: Sequence[Subject], readings: Sequence[Reading]) -> None:
         # While access is lost, no absence is believed that no event explains, and none is worth another call.
@@ -158,11 +176,6 @@ class Resolver:
             self.health.read_ms = self._clock()
         elif common:
             raise common
-
-
-def _is_due(db: apsw.Connection, now: int) -> bool:
-    due_ms = rows(db, "next_due_subject")[0][0]
-    return due_ms is not None and due_ms <= now
 
 
 def _is_doubted(db: apsw.Connection, subject: Subject, *, lost: bool) -> bool:

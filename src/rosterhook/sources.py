@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +32,10 @@ FEW = 10
 #: Users of one read, and ids in one search: one page of Okta's answer, in an address of 7,200 characters.
 MANY = 200
 SECOND_MS = 1000
+
+#: Where searches that are not full find so many users in a second, the next waits for more of them: for a second at
+#: most. Of a backlog each search is full, and its last one is not kept waiting.
+BUSY, GATHER_SECONDS = 100, 1.0
 
 #: Why somebody may be gone without an event that tells of it.
 ACCEPTED, STRANGER = 1, 2
@@ -78,8 +84,11 @@ Reading = Found | Gone | OktaError
 class UserSource(Protocol):
     """Where the truth about users comes from."""
 
-    def free(self) -> int:
-        """How many users could be read now without waiting."""
+    def free(self, due: int) -> int:
+        """How many of so many due users to read now; 0 to wait a little for more of them."""
+
+    def is_scarce(self) -> bool:
+        """Tell whether reads should be saved."""
 
     async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
         """One reading for each subject, in the same order. A fault of one is its reading, not an exception."""
@@ -98,18 +107,42 @@ class Users(Protocol):
 class OktaSource:
     """Reads users from Okta's API: a few by id, many by search, and by id again whoever the search left in doubt."""
 
-    def __init__(self, client: Users, budget: Budget) -> None:
+    def __init__(self, client: Users, budget: Budget, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._budget = budget
+        self._clock = clock
+        self._searched: deque[tuple[float, int]] = deque()
 
-    def free(self) -> int:
-        """Whom the free calls would reach: a search is one call for many."""
-        return max(self._budget.free("users") * MANY, min(FEW, self._budget.free("user")))
+    def free(self, due: int) -> int:
+        """Whom the free calls would reach: a search is one call for many, and for a full page at best."""
+        if FEW < due < MANY and self._is_gathering():
+            return 0
+        return max(1, self._budget.free("users") * MANY, min(FEW, self._budget.free("user")))
+
+    def is_scarce(self) -> bool:
+        """By the limit for reads by id, which those need who change again and again."""
+        return self._budget.is_scarce("user")
+
+    def _is_gathering(self) -> bool:
+        """Tell whether users become due so fast that a search in a moment will be worth more."""
+        if not self._searched or self._clock() - self._searched[-1][0] >= GATHER_SECONDS:
+            return False
+        return sum(users for _, users in self._searched) >= BUSY
+
+    def _note_search(self, users: int) -> None:
+        now = self._clock()
+        while self._searched and now - self._searched[0][0] >= GATHER_SECONDS:
+            self._searched.popleft()
+        self._searched.append((now, users))
 
     async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
         # No row of a search would be trusted for the crowded: asking for theirs is a waste.
         searchable = [subject.id for subject in subjects if not subject.crowded]
-        searched = await self._search(searchable) if len(searchable) > FEW else {}
+        searched: Mapping[str, Attributes | OktaError] = {}
+        if len(searchable) > FEW:
+            if len(searchable) < MANY:
+                self._note_search(len(searchable))
+            searched = await self._search(searchable)
         return list(await asyncio.gather(*(self._one(s, searched.get(s.id), held.get(s.id)) for s in subjects)))
 
     async def _one(self, subject: Subject, row: Attributes | OktaError | None, held: directory.Held | None) -> Reading:
@@ -170,9 +203,13 @@ class EventSource:
     def __init__(self, state: Database) -> None:
         self._state = state
 
-    def free(self) -> int:
+    def free(self, due: int) -> int:
         """No limit but memory: all of it is in the own store."""
-        return MANY
+        return min(due, MANY)
+
+    def is_scarce(self) -> bool:
+        """Nothing is spent."""
+        return False
 
     async def read(self, subjects: Sequence[Subject], held: Mapping[str, directory.Held]) -> list[Reading]:
         stories = await self._state.read(lambda db: [_story(db, subject.id) for subject in subjects])

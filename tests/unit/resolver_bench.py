@@ -56,7 +56,15 @@ class Bench:
         self.now = AT + 60_000
         self.okta = FakeOkta()
         self.state = Database(folder / "state.db", "state")
-        self.resolver = Resolver(self.state, OktaSource(self.okta, Budget(0.5)), ["app"], clock=lambda: self.now)
+        self.seconds = 0.0
+        self.budget = Budget(0.5, lambda: self.seconds)
+        source = OktaSource(self.okta, self.budget, clock=lambda: self.seconds)
+        self.resolver = Resolver(self.state, source, ["app"], clock=lambda: self.now, monotonic=lambda: self.seconds)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self.seconds += seconds
+        self.now += int(seconds * 1000)
 
     async def due(self, *ids: str, fresh_ms: int | None = AT) -> None:
         for user_id in ids:

@@ -206,7 +206,7 @@ async def test_claims_of_a_failed_step_are_released(bench: Bench) -> None:
 
 async def test_no_more_are_claimed_than_may_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The free budget bounds the claims: the rest stays due."""
-    monkeypatch.setattr(sources.OktaSource, "free", lambda self: 3)
+    monkeypatch.setattr(sources.OktaSource, "free", lambda self, due: 3)
     names = [f"00u{number}" for number in range(5)]
     bench.okta.by_id.update({name: okta_user(name) for name in names})
     await bench.due(*names)
@@ -241,3 +241,54 @@ async def test_what_can_be_no_id_is_not_replayed(bench: Bench, wrong: str) -> No
     with pytest.raises(RosterhookError, match="is no Okta id"):
         await bench.state.write(lambda db: carry_out(db, Order(["00u1", wrong]), ["app"], bench.now))
     assert await bench.subjects() == []
+
+
+async def test_who_changes_again_and_again_rests_while_calls_are_scarce(bench: Bench) -> None:
+    """Ten changes a second for a minute cost a read at once and a handful more, and the last change is read."""
+    await spend(bench, limit=100, calls=20)
+    for number in range(600):
+        bench.okta.by_id["00u1"] = okta_user("00u1", firstName=str(number))
+        await bench.due("00u1")
+        await bench.resolver.step()
+        bench.pass_by(0.1)
+    assert 4 <= len(bench.okta.asked_ids) <= 6
+    bench.pass_by(60)
+    await bench.resolver.step()
+    found = await bench.held("00u1")
+    assert found and found.user["profile"] == {"firstName": "599"}
+    assert await bench.subjects() == []
+
+
+async def test_nobody_rests_while_there_are_calls(bench: Bench) -> None:
+    """With most of the window's calls left, each change is read at once, and rests leave no try behind."""
+    await spend(bench, limit=100, calls=2)
+    for number in range(5):
+        bench.okta.by_id["00u1"] = okta_user("00u1", firstName=str(number))
+        await bench.due("00u1")
+        assert await bench.resolver.step()
+        bench.pass_by(0.1)
+    assert len(bench.okta.asked_ids) == 5
+
+
+async def test_a_rest_is_no_try(bench: Bench) -> None:
+    """Who rests is due later, with the attempts and the error that were there."""
+    await spend(bench, limit=100, calls=20)
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+    await bench.due("00u1")
+    await bench.resolver.step()
+    await bench.due("00u1")
+    assert await bench.resolver.step()
+    assert await bench.subjects() == [("00u1", "due", 0, None)]
+    assert not await bench.resolver.step()
+
+
+async def spend(bench: Bench, *, limit: int, calls: int) -> None:
+    """Use up a part of what may be spent of reads by id, of which Okta allows so many."""
+    for left in range(limit, limit - calls, -1):
+        await bench.budget.acquire("user")
+        told = {
+            "x-rate-limit-limit": str(limit),
+            "x-rate-limit-remaining": str(left),
+            "x-rate-limit-reset": "2000000000",
+        }
+        bench.budget.release("user", 200, told)

@@ -47,6 +47,33 @@ async def test_many_are_read_by_search(bench: Bench) -> None:
     assert len(await bench.rows('SELECT id FROM "user"')) == 450
 
 
+async def test_a_flood_of_users_is_gathered_into_full_pages(bench: Bench) -> None:
+    """Where users become due faster than a hundred a second, a search waits up to a second for more of them."""
+    names = [f"00u{number:03}" for number in range(300)]
+    bench.okta.index = {name: okta_user(name) for name in names}
+    for first in range(0, 300, 30):
+        await bench.due(*names[first : first + 30])
+        await bench.resolver.step()
+        bench.pass_by(0.2)
+    while bench.seconds < 4 and await bench.subjects():
+        await bench.resolver.step()
+        bench.pass_by(0.2)
+    assert sum(map(len, bench.okta.searches)) == 300
+    assert len(bench.okta.searches) <= 6
+    assert bench.okta.asked_ids == []
+
+
+async def test_a_few_more_users_are_not_kept_waiting(bench: Bench) -> None:
+    """Where users become due slowly, each search is made at once."""
+    names = [f"00u{number:03}" for number in range(60)]
+    bench.okta.index = {name: okta_user(name) for name in names}
+    for first in range(0, 60, 20):
+        await bench.due(*names[first : first + 20])
+        assert await bench.resolver.step()
+        bench.pass_by(0.3)
+    assert [len(ids) for ids in bench.okta.searches] == [20, 20, 20]
+
+
 async def test_crowded_users_are_not_searched_for(bench: Bench) -> None:
     """Who had two changes in one second is read by id at once: no row of a search could be trusted."""
     names = [f"00u{number:02}" for number in range(20)]

@@ -21,6 +21,8 @@ RECOVERY = 20
 PAUSE = 1.0
 #: Part of what may be spent in a window that `spare` keeps back.
 RESERVE = 0.1
+#: Part of it that is spent freely; what is left is scarce.
+PLENTY = 0.25
 # Adding a very short time to a clock may not move it: waiting for it would be a busy loop.
 _SHORTEST_SLEEP = 0.01
 
@@ -74,6 +76,11 @@ class Budget:
         """As `free`, but a tenth of what may be spent is kept back: for work that can wait, beside work that cannot."""
         limit = self._window(bucket).limit or 0
         return self.free(bucket) - int(limit * self._share * RESERVE)
+
+    def is_scarce(self, bucket: str) -> bool:
+        """Tell whether a good part of what may be spent in this window is gone."""
+        allowed = (self._window(bucket).limit or 0) * self._share
+        return self.free(bucket) < allowed * (1 - PLENTY)
 
     async def acquire(self, bucket: str) -> None:
         """Wait until one call is allowed, in the order of asking, and take it."""

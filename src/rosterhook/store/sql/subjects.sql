@@ -26,6 +26,10 @@ WHERE (org, kind, id) IN (
   SELECT org, kind, id FROM subject WHERE state = 'due' AND due_ms <= :now ORDER BY due_ms LIMIT :limit)
 RETURNING id, generation, attempts, waiting_ms, fresh_ms, crowded, accepted
 
+-- name: rest_subject
+-- Changed again right after a read: that can wait, and no try was made.
+UPDATE subject SET state = 'due', due_ms = :due_ms WHERE org = :org AND kind = 'user' AND id = :id
+
 -- name: release_claims
 -- A worker that died, or a step that failed, has left its claims behind.
 UPDATE subject SET state = 'due' WHERE state = 'claimed'
@@ -64,6 +68,10 @@ UPDATE subject SET due_ms = :now WHERE state = 'due' AND due_ms > :later
 
 -- name: next_due_subject
 SELECT min(due_ms) FROM subject WHERE state = 'due'
+
+-- name: count_due
+-- No more than one read is for.
+SELECT count(*) FROM (SELECT 1 FROM subject WHERE state = 'due' AND due_ms <= :now LIMIT :limit) AS due
 
 -- name: count_subjects
 SELECT state, count(*) FROM subject WHERE org = :org GROUP BY state

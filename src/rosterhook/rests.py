@@ -1,0 +1,28 @@
+"""Users who change again and again: they are left alone for a while between two reads, when calls become scarce."""
+
+from __future__ import annotations
+
+#: Seconds after the first read; twice as many after each that follows soon.
+FIRST, LONGEST = 3.0, 30.0
+#: So many are remembered before the old ones are forgotten.
+MANY = 10_000
+
+
+class Rests:
+    """When each user was read last. It is lost with the process, which costs a call a user."""
+
+    def __init__(self) -> None:
+        self._reads: dict[str, tuple[float, float]] = {}
+
+    def note(self, user_id: str, now: float) -> None:
+        """Remember that a user is read now."""
+        if len(self._reads) >= MANY:
+            self._reads = {key: read for key, read in self._reads.items() if now - read[0] < 2 * LONGEST}
+        last, rest = self._reads.pop(user_id, (0.0, 0.0))
+        again = rest > 0 and now - last < 2 * rest
+        self._reads[user_id] = (now, min(2 * rest, LONGEST) if again else FIRST)
+
+    def left(self, user_id: str, now: float) -> float:
+        """How many seconds until a user should be read again; 0 for at once."""
+        last, rest = self._reads.get(user_id, (now, 0.0))
+        return max(0.0, last + rest - now)
