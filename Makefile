@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 MARK := $(VENV)/.made-of-lock
 
-.PHONY: help setup demo run test services check bench docs lock clean
+.PHONY: help setup demo run test services check bench bench-peers bench-full bench-gate docs lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(MARK) ## Make .venv
 
@@ -36,10 +36,21 @@ check: setup ## Format, lint, types, import rules, documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate_configuration.py --check
+	$(BIN)/python -m bench.page --check
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder dummy docs docs/_build/dummy
 
-bench: setup ## How many durable deliveries a second, and how long from event to row
+bench-peers: ## Fetch what the full benchmark compares with (by npm; it needs a C++ compiler and Node's headers)
+	cd bench/peers/tutorial && npm ci
+
+bench: setup ## What this machine does: deliveries, users, calls, memory; ARGS="calls" for one part
 	$(BIN)/python -m bench $(ARGS)
+
+bench-full: setup ## The same at length and beside everybody else's, kept for docs/benchmarks.md (an hour)
+	$(BIN)/python -m bench --full $(ARGS)
+	$(BIN)/python -m bench.page
+
+bench-gate: setup ## Fail when a ratio has fallen under its floor (minutes)
+	$(BIN)/python -m bench.gate
 
 docs: setup ## The documentation as HTML in docs/_build/html
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html docs docs/_build/html
@@ -49,4 +60,4 @@ lock: ## Resolve requirements.lock anew (needs uv)
 	uv export --python 3.11 --format requirements-txt --no-emit-project --no-header --upgrade --output-file requirements.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) docs/_build tests/contract/emulate/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) docs/_build tests/contract/emulate/node_modules bench/peers/tutorial/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,23 +7,16 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bench import accept, memory, results, sustained
+from bench import results
 from bench.conditions import conditions
 from bench.figures import Figure, show
+from bench.parts import PARTS, measured
 from bench.processes import ROOT, BenchError
 from bench.scale import FULL, SHORT, Scale
-
-Measure = Callable[[Path, Scale], Iterator[Figure]]
-PARTS: dict[str, Measure] = {
-    "accept": accept.measure,
-    "memory": memory.measure,
-    "sustained": sustained.measure,
-}
 
 
 def main() -> int:
@@ -35,7 +28,7 @@ def main() -> int:
     figures: list[Figure] = []
     try:
         for part in options.parts:
-            figures += _measured(part, folder / part, FULL if options.full else SHORT)
+            figures += _kept(part, folder / part, FULL if options.full else SHORT)
     except BenchError as error:
         print(f"The benchmark cannot go on: {error}", file=sys.stderr)
         return 2
@@ -48,10 +41,10 @@ def main() -> int:
     return 1 if options.strict and any(figure.is_met is False for figure in figures) else 0
 
 
-def _measured(part: str, folder: Path, scale: Scale) -> list[Figure]:
+def _kept(part: str, folder: Path, scale: Scale) -> list[Figure]:
     """One part's figures. They are kept only when all of them could be had."""
     under = conditions(folder)
-    figures = list(PARTS[part](folder, scale))
+    figures = measured(part, folder, scale)
     shutil.rmtree(folder)
     path = results.save(scale, part, datetime.now(UTC).date().isoformat(), under, figures)
     print(f"... {part}: kept in {path.relative_to(ROOT)}", file=sys.stderr)

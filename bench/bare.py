@@ -8,7 +8,8 @@ from typing import Any
 
 import uvicorn
 
-from rosterhook.http_server import BACKLOG, settings
+from rosterhook.http_server import settings
+from rosterhook.listener import BACKLOG
 from rosterhook.service import run_until_signal
 
 
@@ -21,9 +22,9 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def serve(stop: asyncio.Event) -> None:
-    """Serve until told to stop, with the settings of `rosterhook.http_server`."""
-    server = uvicorn.Server(settings(answer, http="httptools"))
+async def serve(config: uvicorn.Config, stop: asyncio.Event) -> None:
+    """Serve on a free port of loopback, which is printed, until told to stop."""
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopping = asyncio.create_task(stop.wait())
@@ -35,4 +36,4 @@ async def serve(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    run_until_signal(serve, watch_stdin=True)
+    run_until_signal(lambda stop: serve(settings(answer, http="httptools"), stop), watch_stdin=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from bench.accept import load
+from bench.drive import load
 from bench.figures import Aim, Figure
 from bench.processes import configure, part
 from bench.progress import tell

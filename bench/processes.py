@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,18 @@ class Started:
             raise BenchError(f"process {self.pid} is gone")
         return int(found.group(1)) * 1024 / 1e6
 
+    def cpu_seconds(self) -> float:
+        """What it has used of the processors so far, in its own code and in the kernel, all threads."""
+        status = Path(f"/proc/{self.pid}/stat")
+        if not status.exists():
+            shown = subprocess.run(
+                ["ps", "-o", "time=", "-p", str(self.pid)], capture_output=True, text=True, check=True
+            )
+            return sum(float(each) * 60.0**place for place, each in enumerate(reversed(shown.stdout.split(":"))))
+        # The name before may have blanks: count behind its bracket.
+        user, system = status.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
 
 def configure(folder: Path, *, org_url: str = "") -> Path:
     """A configuration for a service whose data is in `folder`."""
@@ -84,20 +96,32 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def part(name: str, config: Path) -> Iterator[Started]:
-    """The process `rosterhook web` or `rosterhook worker`."""
+def part(name: str, config: Path, extra: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """The process `rosterhook web` or `rosterhook worker`, with `extra` in its environment."""
     ready = {"web": r'"url": "(http[^"]+)"', "worker": r"worker\.(started)"}[name]
     command = ["rosterhook", name, "--supervised", "--config", str(config)]
-    with process(command, config.parent, ready) as started:
+    with process(command, config.parent, ready, extra) as started:
         yield started
 
 
 @contextmanager
-def process(command: Sequence[str], folder: Path, ready: str) -> Iterator[Started]:
-    """A Python module as a process, from its first sign of life to its end.
+def process(
+    command: Sequence[str], folder: Path, ready: str, extra: Mapping[str, str] | None = None
+) -> Iterator[Started]:
+    """A Python module as a process: see `program`."""
+    with program([sys.executable, "-m", *command], folder, ready, extra) as started:
+        yield started
+
+
+@contextmanager
+def program(
+    command: Sequence[str], folder: Path, ready: str, extra: Mapping[str, str] | None = None
+) -> Iterator[Started]:
+    """A process, from its first sign of life to its end.
 
     Args:
         ready: a pattern; what it finds in a line of output says that the process is ready, and its group where.
+        extra: for its environment.
 
     Raises:
         BenchError: it ended, or said nothing.
@@ -106,12 +130,12 @@ def process(command: Sequence[str], folder: Path, ready: str) -> Iterator[Starte
     # A session of its own: Ctrl-C reaches the benchmark alone, which ends all in order. Standard input is a pipe:
     # when it closes, the process ends, though the benchmark was killed.
     child = subprocess.Popen(
-        [sys.executable, "-m", *command],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment(),
+        env={**environment(), **(extra or {})},
         cwd=folder,
         start_new_session=True,
     )

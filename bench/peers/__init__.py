@@ -1,0 +1,1 @@
+"""Receivers as others would write them, for the same requests."""
