@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Seconds after the first read; twice as many after each that follows soon.
-FIRST, LONGEST = 3.0, 30.0
+FIRST, LONGEST = 5.0, 30.0
 #: So many are remembered before the old ones are forgotten.
 MANY = 10_000
 
