@@ -16,7 +16,7 @@ from rosterhook.full_read import ask_for_stranger
 from rosterhook.model import DELETED, DEPROVISIONED, ORG, Change, Clock, Drift
 from rosterhook.proof import Total, token_of
 from rosterhook.store.database import Database
-from rosterhook.store.queries import rows, run, run_many
+from rosterhook.store.queries import rows, rows_many, run, run_many
 from rosterhook.sweeps import Sweep
 from rosterhook.targets import Row, Target
 
@@ -214,11 +214,8 @@ class Comparer:
             setattr(self.found, kind, already + len(found))
 
     def _users(self, db: apsw.Connection, keys: Iterable[str]) -> dict[str, _User]:
-        found: dict[str, _User] = {}
-        for key in keys:
-            for row in rows(db, "find_linked", {"org": ORG, "target": self._target.name, "id": key}):
-                found[key] = _user(*row)
-        return found
+        asked = [{"org": ORG, "target": self._target.name, "id": key} for key in keys]
+        return {row[0]: _user(*row) for row in rows_many(db, "find_linked", asked)}
 
     def _unseen(self, db: apsw.Connection, after: str) -> list[_User]:
         values = {"org": ORG, "target": self._target.name, "after": after, "limit": BATCH}

@@ -14,7 +14,7 @@ import msgspec
 
 from rosterhook.model import DELETED, ORG, Attributes, iso, level_of
 from rosterhook.okta.events import parse_stamp
-from rosterhook.store.queries import returned, rows, run, run_many, value
+from rosterhook.store.queries import rows, rows_many, run, run_many, value
 
 #: What is not kept of a user: it changes without any event, is a secret of Okta's, or only tells where to ask.
 DROPPED = frozenset({"_links", "_embedded", "credentials", "lastLogin", "transitioningToStatus"})
@@ -46,6 +46,7 @@ class Listed:
 
     Attributes:
         version: of the directory's copy that is this very state; None without one.
+        held: the version of the copy that is there; 0 without one.
     """
 
     user: Attributes
@@ -53,6 +54,7 @@ class Listed:
     updated_ms: int
     verdict: Verdict
     version: int | None = None
+    held: int = 0
 
     @property
     def id(self) -> str:
@@ -118,7 +120,8 @@ def record(
     content = digest(user)
     if held and held.deleted_ms is None and held.digest == content:
         return Verdict.SAME
-    _save(db, [_row(user, content, updated_ms, None, now)], targets, waiting_ms)
+    version = held.version + 1 if held else 1
+    _save(db, [_row(user, version, content, updated_ms, None, now)], targets, waiting_ms)
     return Verdict.CHANGED
 
 
@@ -127,26 +130,27 @@ def judge_listed(db: apsw.Connection, users: Iterable[Attributes]) -> list[Liste
 
     A user is doubtful whose tombstone is there, or another state with the same stamp, which has whole seconds.
     """
-    listed = []
-    for user in users:
-        found = Listed(user, digest(user), last_updated_ms(user), Verdict.CHANGED)
-        for version, held_digest, held_ms, deleted_ms in rows(db, "find_digest", {"org": ORG, "id": user["id"]}):
-            if deleted_ms is not None:
-                found.verdict = Verdict.DOUBTFUL
-            elif held_digest == found.digest:
-                found.verdict, found.version = Verdict.SAME, version
-            elif found.updated_ms <= held_ms:
-                found.verdict = Verdict.STALE if found.updated_ms < held_ms else Verdict.DOUBTFUL
-        listed.append(found)
-    return listed
+    listed = {user["id"]: Listed(user, digest(user), last_updated_ms(user), Verdict.CHANGED) for user in users}
+    asked = [{"org": ORG, "id": user_id} for user_id in listed]
+    for user_id, version, held_digest, held_ms, deleted_ms in rows_many(db, "find_digests", asked):
+        found = listed[user_id]
+        found.held = version
+        if deleted_ms is not None:
+            found.verdict = Verdict.DOUBTFUL
+        elif held_digest == found.digest:
+            found.verdict, found.version = Verdict.SAME, version
+        elif found.updated_ms <= held_ms:
+            found.verdict = Verdict.STALE if found.updated_ms < held_ms else Verdict.DOUBTFUL
+    return list(listed.values())
 
 
 def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, targets: Sequence[str], now: int) -> None:
     """Keep those that are CHANGED, and have every target hold them. Their version is set."""
     news = [found for found in listed if found.verdict is Verdict.CHANGED]
-    saves = [_row(found.user, found.digest, found.updated_ms, None, now) for found in news]
-    for found, version in zip(news, _save(db, saves, targets, None), strict=True):
-        found.version = version
+    for found in news:
+        found.version = found.held + 1
+    saves = [_row(each.user, each.held + 1, each.digest, each.updated_ms, None, now) for each in news]
+    _save(db, saves, targets, None)
 
 
 def record_gone(
@@ -157,16 +161,19 @@ def record_gone(
     if held and held.deleted_ms is not None:
         return Verdict.SAME
     user = {**(held.user if held else {"id": user_id, "profile": {}}), "status": DELETED}
-    row = _row(user, digest(user), held.last_updated_ms if held else 0, now, now)
-    _save(db, [row], targets, waiting_ms)
+    version, updated_ms = (held.version + 1, held.last_updated_ms) if held else (1, 0)
+    _save(db, [_row(user, version, digest(user), updated_ms, now, now)], targets, waiting_ms)
     return Verdict.CHANGED
 
 
-def _row(user: Attributes, content: str, updated_ms: int, deleted_ms: int | None, now: int) -> dict[str, Any]:
+def _row(
+    user: Attributes, version: int, content: str, updated_ms: int, deleted_ms: int | None, now: int
+) -> dict[str, Any]:
     """What `save_user` takes."""
     return {
         "org": ORG,
         "id": user["id"],
+        "version": version,
         "digest": content,
         "status": str(user.get("status") or ""),
         "body": _packed(user).decode(),
@@ -178,23 +185,22 @@ def _row(user: Attributes, content: str, updated_ms: int, deleted_ms: int | None
 
 def _save(
     db: apsw.Connection, saves: Sequence[Mapping[str, Any]], targets: Sequence[str], waiting_ms: int | None
-) -> list[int]:
-    versions = [int(version) for (version,) in returned(db, "save_user", saves)]
+) -> None:
+    run_many(db, "save_user", saves)
     links = [
         {
             "org": ORG,
             "target": target,
             "user_id": row["id"],
-            "version": version,
+            "version": row["version"],
             "level": level_of(row["status"], deleted=row["deleted_ms"] is not None),
             "now": row["now"],
             "waiting_ms": waiting_ms,
         }
-        for row, version in zip(saves, versions, strict=True)
+        for row in saves
         for target in targets
     ]
     run_many(db, "want_link", links)
-    return versions
 
 
 def unpacked(body: str) -> dict[str, Any]:

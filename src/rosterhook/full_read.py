@@ -44,10 +44,11 @@ def keep_page(
     named = [row for row in page.rows if isinstance(row.get("id"), str) and row["id"]]
     if len(named) < len(page.rows):
         log.warning("users.without_id", rows=len(page.rows) - len(named), hint="Okta listed them; they are left out.")
-    # Who is twice on a page moved while it was made: the later row is the newer one.
-    users = {row["id"]: directory.canonical(row) for row in named}
+    users = {row["id"]: row for row in named}
+    if len(users) < len(named):  # somebody moved while the page was made: the newer row counts
+        users = {row["id"]: row for row in sorted(named, key=directory.last_updated_ms)}
     again = all(value(db, "is_seen", {"org": ORG, "id": user_id}) for user_id in users)
-    listed = directory.judge_listed(db, users.values())
+    listed = directory.judge_listed(db, map(directory.canonical, users.values()))
     differing = _differing(db, listed) if findings else []
     directory.save_listed(db, listed, targets=targets, now=now)
     _ask_for_doubtful(db, listed, now)

@@ -107,8 +107,8 @@ async def test_the_tombstone_and_everybody_else_stay(tmp_path: Path) -> None:
         assert held and held.deleted_ms is not None
         assert held.user == {"id": "00u1", "status": "DELETED", "profile": {}}
         assert await stores.state.read(lambda db: directory.find(db, "00u2")) == before
-        listed = await stores.state.write(lambda db: directory.record_listed(db, USER, targets=["app"], now=9))
-        assert listed == (directory.Verdict.DOUBTFUL, None)
+        [listed] = await stores.state.read(lambda db: directory.judge_listed(db, [USER]))
+        assert (listed.verdict, listed.version) == (directory.Verdict.DOUBTFUL, None)
         bodies = await stores.state.read(lambda db: dict(db.execute("SELECT uuid, body FROM event").fetchall()))
         assert [target["id"] for target in json.loads(bodies["e4"])["target"]] == ["00u1", "00u2"]
         assert json.loads(bodies["e4"])["target"][1]["alternateId"] == "bob@example.com"

@@ -146,3 +146,21 @@ def test_every_statement_is_used_and_compiles(tmp_path: Path) -> None:
         sql = queries.query(name).replace("sqlite_sequence", "inbox.sqlite_sequence")
         values = dict.fromkeys(re.findall(r":(\w+)", sql)) if ":" in sql else [None] * sql.count("?")
         connection.execute(f"EXPLAIN {sql}", values).fetchall()
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 49, 50, 51, 123])
+def test_many_rows_are_as_one_each(count: int) -> None:
+    """However many rows there are, one of each is stored and found; one that comes twice counts as if it came later."""
+    db = apsw.Connection(":memory:")
+    migrate(db, "state")
+    rows = [
+        {"org": "o", "target": "t", "id": f"u{number}", "digest": f"d{number}", "version": 1} for number in range(count)
+    ]
+    queries.run_many(db, "see", [*rows, *({**row, "digest": "later", "version": 2} for row in rows[:1])])
+    found = dict(db.execute("SELECT id, digest FROM seen").fetchall())
+    assert found == {str(row["id"]): row["digest"] for row in rows} | {str(row["id"]): "later" for row in rows[:1]}
+    db.execute("""INSERT INTO "user" SELECT org, id, 3, digest, 'ACTIVE', '{}', 0, 0, NULL, NULL FROM seen""")
+    asked = [{"org": "o", "id": f"u{number}"} for number in range(count + 5)]
+    assert sorted(row[:2] for row in queries.rows_many(db, "find_digests", asked)) == sorted(
+        (str(row["id"]), 3) for row in rows
+    )

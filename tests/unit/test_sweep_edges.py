@@ -82,13 +82,16 @@ async def test_who_was_seen_before_a_restart_must_be_seen_again(bench: Bench) ->
 
 
 async def test_a_row_of_a_later_page_that_is_older_spoils_no_proof(bench: Bench) -> None:
-    """Where the same user comes again in an older state, it is the newer row that is compared with the directory."""
-    ids = await bench.filled(3)
+    """Where the same user comes again in an older state, on the same page or on a later one, it is the newer row that
+    is kept, and compared with the directory.
+    """
+    ids = await bench.filled(4)
     bench.org.put(user_of(ids[0], 9, firstName="Newer"))
     bench.org.extra = [user_of(ids[0], 1, firstName="Older")]
     sweep = await bench.swept("backfill")
     assert (sweep.report["read_later"], sweep.report["stale"]) == (0, 1)
     assert sweep.report["okta"] == sweep.report["directory"]
+    assert bench.target.rows[ids[0]]["first_name"] == "Newer"
 
 
 @pytest.mark.parametrize("what", ["a stranger's answer", "a delivery"])

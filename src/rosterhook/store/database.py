@@ -24,6 +24,12 @@ Work = Callable[[apsw.Connection], T]
 #: More works in one transaction would only make the first of them wait longer.
 MAX_WORKS_A_COMMIT = 500
 READERS = 2
+#: Pages of the WAL before a checkpoint. Of the inbox, which is only appended to, a few: its slowest commits are those
+#: with a checkpoint. The other store has indexes whose pages change again and again, each written once a checkpoint.
+CHECKPOINT_PAGES = {"inbox": 250, "state": 2000}
+#: Memory for pages, in KiB: indexes of a large org are in random order, and SQLite's usual 2 MB hold little of them.
+WRITER_KIB = {"inbox": 2_000, "state": 32_000}
+READER_KIB = 4_000
 
 HINTS: dict[type[apsw.Error], str] = {
     apsw.FullError: "The disk is full: make room.",
@@ -57,12 +63,13 @@ class Database:
 
     def __init__(self, path: Path, kind: Literal["inbox", "state"], *, busy_ms: int = 2000) -> None:
         self.path = path
+        self._kind = kind
         self._busy_ms = busy_ms
         with store_errors(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Everybody's profile is in it: for its owner alone, and so are the files that SQLite adds to it.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._writer = self._connect()
+            self._writer = self._connect(WRITER_KIB[kind])
             migrate(self._writer, kind)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_loop, name=f"write-{kind}", daemon=True)
@@ -104,14 +111,15 @@ class Database:
         self._readers.shutdown()
         self._writer.close()
 
-    def _connect(self) -> apsw.Connection:
+    def _connect(self, cache_kib: int) -> apsw.Connection:
         connection = apsw.Connection(str(self.path))
         connection.set_busy_timeout(self._busy_ms)
-        # Larger pages mean fewer of them a commit, and a small WAL keeps the slowest commits fast.
+        # Larger pages mean fewer of them a commit.
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 250")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES[self._kind]}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -119,7 +127,7 @@ class Database:
         with store_errors(self.path):
             connection = getattr(self._local, "connection", None)
             if connection is None:
-                connection = self._local.connection = self._connect()
+                connection = self._local.connection = self._connect(READER_KIB)
             connection.execute("BEGIN")
             try:
                 return work(connection)

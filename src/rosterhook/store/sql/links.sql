@@ -104,13 +104,16 @@ WHERE org = :org AND target = :target AND state = 'held'
 
 -- name: link_delivered
 -- Not done when more was wanted meanwhile, or when somebody has ordered a replay, which shows in due_ms.
+WITH did (org, target, user_id, version, due_ms, remote_id, lag_ms, level, before, now) AS (
+  VALUES (:org, :target, :user_id, :version, :due_ms, :remote_id, :lag_ms, :level, :before, :now))
 UPDATE link SET
-  done = :version, remote_id = coalesce(:remote_id, remote_id), attempts = 0, error = NULL, done_ms = :now,
-  state = CASE WHEN wanted = :version AND due_ms = :due_ms THEN 'ok' ELSE 'pending' END,
-  removed_ms = CASE WHEN :level > coalesce(level, :before) AND (approved IS NULL OR approved <> :version)
-                    THEN :now ELSE removed_ms END,
-  approved = NULL, level = :level, lag_ms = :lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
-WHERE org = :org AND target = :target AND user_id = :user_id
+  done = did.version, remote_id = coalesce(did.remote_id, link.remote_id), attempts = 0, error = NULL,
+  done_ms = did.now,
+  state = CASE WHEN wanted = did.version AND link.due_ms = did.due_ms THEN 'ok' ELSE 'pending' END,
+  removed_ms = CASE WHEN did.level > coalesce(link.level, did.before) AND (approved IS NULL OR approved <> did.version)
+                    THEN did.now ELSE removed_ms END,
+  approved = NULL, level = did.level, lag_ms = did.lag_ms, waiting_ms = NULL, failed_ms = NULL, tried_ms = NULL
+FROM did WHERE link.org = did.org AND link.target = did.target AND link.user_id = did.user_id
 
 -- name: link_postponed
 UPDATE link SET attempts = attempts + 1, due_ms = :due_ms, error = :error,
@@ -149,10 +152,11 @@ WHERE org = :org
 SELECT lag_ms FROM link WHERE lag_ms IS NOT NULL ORDER BY done_ms DESC LIMIT 1000
 
 -- name: find_linked
--- A user as the directory holds them, and how far a target is.
+-- Users as the directory holds them, and how far a target is.
+WITH asked (org, target, id) AS (VALUES (:org, :target, :id))
 SELECT "user".id, "user".version, "user".digest, "user".body, "user".deleted_ms, link.state, link.done, link.done_ms
-FROM "user" LEFT JOIN link ON link.org = "user".org AND link.user_id = "user".id AND link.target = :target
-WHERE "user".org = :org AND "user".id = :id
+FROM asked JOIN "user" ON "user".org = asked.org AND "user".id = asked.id
+LEFT JOIN link ON link.org = asked.org AND link.target = asked.target AND link.user_id = asked.id
 
 -- name: unseen_links
 -- Users who should be in a target and whom its snapshot did not have.

@@ -3,17 +3,18 @@
 -- name: find_user
 SELECT version, digest, body, last_updated_ms, deleted_ms FROM "user" WHERE org = :org AND id = :id
 
--- name: find_digest
-SELECT version, digest, last_updated_ms, deleted_ms FROM "user" WHERE org = :org AND id = :id
+-- name: find_digests
+WITH asked (org, id) AS (VALUES (:org, :id))
+SELECT "user".id, version, digest, last_updated_ms, deleted_ms
+FROM asked JOIN "user" ON "user".org = asked.org AND "user".id = asked.id
 
 -- name: save_user
 INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, changed_ms, deleted_ms)
-VALUES (:org, :id, 1, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms)
+VALUES (:org, :id, :version, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms)
 ON CONFLICT (org, id) DO UPDATE SET
-  version = "user".version + 1, digest = excluded.digest, status = excluded.status, body = excluded.body,
+  version = excluded.version, digest = excluded.digest, status = excluded.status, body = excluded.body,
   last_updated_ms = excluded.last_updated_ms, changed_ms = excluded.changed_ms, deleted_ms = excluded.deleted_ms,
   forgotten_ms = NULL
-RETURNING version
 
 -- name: list_users
 SELECT id, version, status, body, changed_ms, deleted_ms FROM "user"
