@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: Seconds after the first read; twice as many after each that follows soon.
 FIRST, LONGEST = 5.0, 30.0
-#: So many are remembered before the old ones are forgotten.
+#: So many are remembered, those who were read last.
 MANY = 10_000
 
 
@@ -16,11 +16,11 @@ class Rests:
 
     def note(self, user_id: str, now: float) -> None:
         """Remember that a user is read now."""
-        if len(self._reads) >= MANY:
-            self._reads = {key: read for key, read in self._reads.items() if now - read[0] < 2 * LONGEST}
         last, rest = self._reads.pop(user_id, (0.0, 0.0))
         again = rest > 0 and now - last < 2 * rest
         self._reads[user_id] = (now, min(2 * rest, LONGEST) if again else FIRST)
+        if len(self._reads) > MANY:
+            del self._reads[next(iter(self._reads))]
 
     def left(self, user_id: str, now: float) -> float:
         """How many seconds until a user should be read again; 0 for at once."""
