@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rosterhook import holds as batches
 from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json
 from rosterhook.cli.opened import with_stores
-from rosterhook.cli.tables import add, table_of
+from rosterhook.cli.tables import add, print_under, table_of
 from rosterhook.holds import Hold
 from rosterhook.model import iso, now_ms
 
@@ -51,10 +51,10 @@ def _as_json(hold: Hold) -> dict[str, object]:
 
 def _print(hold: Hold) -> None:
     title = f"Hold {hold.id}: {_users(hold)} would be removed from {hold.target}"
-    table = table_of("User", "Status in Okta", "Login", title=title)
+    table = table_of("User", "Status in Okta", "Login")
     for user in hold.users[:SHOWN]:
         add(table, user["id"], user["status"], user["login"])
-    out.print(table)
+    print_under(title, table)
     if len(hold.users) > SHOWN:
         out.print(f"... and {len(hold.users) - SHOWN:,} more: --json lists all.")
     out.print(f"rosterhook approve {hold.id}   or   rosterhook reject {hold.id}", markup=False)

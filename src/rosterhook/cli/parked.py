@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from rosterhook.cli.common import AsJson, ConfigPath, load, out, print_json
 from rosterhook.cli.opened import with_stores
-from rosterhook.cli.tables import add, table_of
+from rosterhook.cli.tables import add, print_under, table_of
 from rosterhook.errors import RosterhookError
 from rosterhook.holds import REJECTED
 from rosterhook.model import ORG, iso
@@ -90,20 +90,20 @@ def _print(found: Found) -> None:
         out.print("Nothing is parked.")
         return
     if found["deliveries"]:
-        table = table_of("No.", "Received", "Reason", title="In quarantine: deliveries that were not understood")
+        table = table_of("No.", "Received", "Reason")
         for one in found["deliveries"]:
             add(table, one["id"], one["received"], one["reason"])
-        out.print(table)
+        print_under("In quarantine: deliveries that were not understood", table)
     if found["reads"]:
-        table = table_of("User", "Tries", "Since", "Last try", "Reason", title="Parked: cannot be read from Okta")
+        table = table_of("User", "Tries", "Since", "Last try", "Reason")
         for one in found["reads"]:
             add(table, one["user"], one["attempts"], _short(one["first"]), _short(one["last"]), one["reason"])
-        out.print(table)
+        print_under("Parked: cannot be read from Okta", table)
     if found["writes"]:
-        table = table_of("Target", "User", "Since", "Last try", "Reason", title="Parked: cannot be written")
+        table = table_of("Target", "User", "Since", "Last try", "Reason")
         for one in found["writes"]:
             add(table, one["target"], one["user"], _short(one["first"]), _short(one["last"]), one["reason"])
-        out.print(table)
+        print_under("Parked: cannot be written", table)
     out.print(
         "Mend the cause, then: [bold]rosterhook replay --parked[/] or [bold]--quarantined[/]. Steps for each: --json."
     )

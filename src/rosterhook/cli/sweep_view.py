@@ -11,7 +11,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from rosterhook.cli.common import hanging, out, plain
-from rosterhook.cli.tables import add, table_of
+from rosterhook.cli.tables import add, print_under, table_of
 from rosterhook.full_read import PAGE
 from rosterhook.model import DELETED
 from rosterhook.status import Status
@@ -130,10 +130,10 @@ def print_dry_run(sweep: Sweep, found: list[dict[str, Any]]) -> None:
         by_target.setdefault(one["target"], []).append(one)
     for target, differing in by_target.items():
         title = f"Target {target}: what would be written" if target else "Okta: what the own store does not hold yet"
-        table = table_of("User", "", "Field", "From", "To", title=title)
+        table = table_of("User", "", "Field", "From", "To")
         for one in differing[:SHOWN]:
             _add_finding(table, one)
-        out.print(table)
+        print_under(title, table)
         if len(differing) > SHOWN:
             out.print(f"... and {len(differing) - SHOWN:,} more: --json lists {MOST_FINDINGS:,} of each kind.")
     if not found:
