@@ -107,16 +107,17 @@ class Resolver:
         if not limit:
             return []
         self._unfinished = True
-        return await self._state.write(lambda db: self._take(db, limit))
+        scarce = self._source.is_scarce()
+        return await self._state.write(lambda db: self._take(db, limit, scarce=scarce))
 
-    def _take(self, db: apsw.Connection, limit: int) -> list[Subject | None]:
+    def _take(self, db: apsw.Connection, limit: int, *, scarce: bool) -> list[Subject | None]:
         claimed = rows(db, "claim_subjects", {"now": self._clock(), "limit": limit})
-        return [self._or_rest(db, Subject(*found)) for found in claimed]
+        return [self._or_rest(db, Subject(*found), scarce=scarce) for found in claimed]
 
-    def _or_rest(self, db: apsw.Connection, subject: Subject) -> Subject | None:
+    def _or_rest(self, db: apsw.Connection, subject: Subject, *, scarce: bool) -> Subject | None:
         """The subject; or None, when calls are scarce and the user was read a moment ago."""
         now = self._monotonic()
-        if self._source.is_scarce() and (seconds := self._rests.left(subject.id, now)):
+        if scarce and (seconds := self._rests.left(subject.id, now)):
             run(db, "rest_subject", {"org": ORG, "id": subject.id, "due_ms": self._clock() + int(seconds * 1000) + 1})
             return None
         self._rests.note(subject.id, now)
