@@ -100,7 +100,8 @@ class Api:
         if len(page) == limit:
             following = request.url.include_query_params(after=page[-1]["id"], limit=limit)
             headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-        return JSONResponse(page, headers=headers)
+        # Not by Starlette's JSON, which is UTF-8: half of a surrogate pair in one name would cost the whole page.
+        return Response(json.dumps(page), media_type="application/json", headers=headers)
 
     async def status(self, _request: Request) -> Response:
         """What `rosterhook status --json` prints."""
@@ -160,6 +161,7 @@ def _limit(text: str) -> int:
 async def _failed(_request: Request, error: Exception) -> Response:
     hint = error.hint if isinstance(error, RosterhookError) else ""
     message = error.message if isinstance(error, RosterhookError) else "failed"
+    log.warning("api.failed", error=message, hint=hint)
     return JSONResponse({"error": message, "hint": hint}, 503, headers=PAGE_HEADERS)
 
 

@@ -149,7 +149,7 @@ def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, targets: Seque
     news = [found for found in listed if found.verdict is Verdict.CHANGED]
     for found in news:
         found.version = found.held + 1
-    saves = [_row(each.user, each.held + 1, each.digest, each.updated_ms, None, now) for each in news]
+    saves = [_row(each.user, each.version, each.digest, each.updated_ms, None, now) for each in news]
     _save(db, saves, targets, None)
 
 
@@ -167,7 +167,7 @@ def record_gone(
 
 
 def _row(
-    user: Attributes, version: int, content: str, updated_ms: int, deleted_ms: int | None, now: int
+    user: Attributes, version: int | None, content: str, updated_ms: int, deleted_ms: int | None, now: int
 ) -> dict[str, Any]:
     """What `save_user` takes."""
     return {
@@ -215,7 +215,7 @@ def unpacked(body: str) -> dict[str, Any]:
 def _packed(user: Attributes, order: Literal["sorted"] | None = None) -> bytes:
     try:
         return msgspec.json.encode(user, order=order)
-    except (UnicodeEncodeError, TypeError, OverflowError):
+    except UnicodeEncodeError:
         # Half of a surrogate pair: JSON can say it, and UTF-8 cannot.
         return json.dumps(user, sort_keys=order is not None).encode()
 

@@ -47,5 +47,7 @@ def _made(config: SqlTarget) -> Target:
     from rosterhook.targets.registry import build_target
 
     target = build_target(config)
-    gc.freeze()  # what was loaded stays for good, as at the process's start
+    # What was loaded stays for good, as at the process's start.
+    gc.collect()
+    gc.freeze()
     return target

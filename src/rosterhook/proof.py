@@ -45,7 +45,7 @@ class Total:
 
 def token_of(user_id: str, content: str) -> int:
     """A number for a user with what is held of them. No id of Okta's has a NUL."""
-    found = hashlib.blake2b(f"{user_id}\0{content}".encode(errors="surrogatepass"), digest_size=_SIZE)
+    found = hashlib.blake2b(f"{user_id}\0{content}".encode(), digest_size=_SIZE)
     return int.from_bytes(found.digest(), "big")
 
 

@@ -50,7 +50,8 @@ class Health:
 
 
 class Resolver:
-    """Claims due users, no more than may be read now, and finishes each: kept, gone, postponed or parked.
+    """Claims due users, no more than may be read now, and finishes each: kept, gone, left to rest, postponed or
+    parked.
 
     Args:
         targets: names of the targets that shall hold every user.
@@ -87,6 +88,7 @@ class Resolver:
         claimed = await self._claim()
         subjects = [subject for subject in claimed if subject is not None]
         if not subjects:
+            self._unfinished = False
             return bool(claimed)
         held = await self._state.read(lambda db: _held(db, subjects))
         readings = await self._source.read(subjects, held)
@@ -120,7 +122,6 @@ class Resolver:
         if scarce and (seconds := self._rests.left(subject.id, now)):
             run(db, "rest_subject", {"org": ORG, "id": subject.id, "due_ms": self._clock() + int(seconds * 1000) + 1})
             return None
-        self._rests.note(subject.id, now)
         return subject
 
     def _finish(self, db: apsw.Connection, subjects: Sequence[Subject], readings: Sequence[Reading]) -> None:
@@ -153,6 +154,7 @@ class Resolver:
                 waiting_ms=subject.waiting_ms,
                 now=now,
             )
+        self._rests.note(subject.id, self._monotonic())
         log.debug("user.read", user=subject.id, verdict=verdict.value)
         if not run(db, "finish_subject", {"org": ORG, "id": subject.id, "generation": subject.generation}):
             run(db, "continue_subject", {"org": ORG, "id": subject.id, "now": now})

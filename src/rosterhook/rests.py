@@ -5,7 +5,7 @@ from __future__ import annotations
 #: Seconds after the first read; twice as many after each that follows soon.
 FIRST, LONGEST = 5.0, 30.0
 #: So many are remembered, those who were read last.
-MANY = 10_000
+REMEMBERED = 10_000
 
 
 class Rests:
@@ -15,11 +15,11 @@ class Rests:
         self._reads: dict[str, tuple[float, float]] = {}
 
     def note(self, user_id: str, now: float) -> None:
-        """Remember that a user is read now."""
+        """Remember that Okta has answered for a user."""
         last, rest = self._reads.pop(user_id, (0.0, 0.0))
         again = rest > 0 and now - last < 2 * rest
         self._reads[user_id] = (now, min(2 * rest, LONGEST) if again else FIRST)
-        if len(self._reads) > MANY:
+        if len(self._reads) > REMEMBERED:
             del self._reads[next(iter(self._reads))]
 
     def left(self, user_id: str, now: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ async def fill(config: Config, *users: dict[str, Any]) -> None:
 def asking(app: Any) -> httpx2.AsyncClient:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://host", headers=headers)
+
+
+async def test_half_of_a_surrogate_pair_does_not_cost_the_page(tmp_path: Path) -> None:
+    """`/api/users` shows who has half a character in a name as Okta does, and everybody else with them."""
+    config = configure(tmp_path)
+    await fill(config, user(1), user(2, lastName="\ud83d"), user(3))
+    async with web.opened(config) as opened, asking(opened.app) as client:
+        answer = await client.get("/api/users")
+    assert answer.status_code == 200
+    assert [each["profile"].get("lastName") for each in json.loads(answer.text)] == [None, "\ud83d", None]
 
 
 async def test_get_users_is_the_first_targets_rows(tmp_path: Path) -> None:

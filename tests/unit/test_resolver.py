@@ -270,6 +270,19 @@ async def test_nobody_rests_while_there_are_calls(bench: Bench) -> None:
     assert len(bench.okta.asked_ids) == 5
 
 
+async def test_who_could_not_be_read_does_not_rest(bench: Bench) -> None:
+    """However scarce calls are, only an answer makes a user rest: after a failure the usual pauses are all there is."""
+    await spend(bench, limit=100, calls=20)
+    bench.okta.by_id["00u1"] = OktaUnavailable("down")
+    await bench.due("00u1")
+    with pytest.raises(OktaUnavailable):
+        await bench.resolver.step()
+    bench.okta.by_id["00u1"] = okta_user("00u1")
+    bench.pass_by(2)
+    assert await bench.resolver.step()
+    assert await bench.subjects() == []
+
+
 async def test_a_rest_is_no_try(bench: Bench) -> None:
     """Who rests is due later, with the attempts and the error that were there."""
     await spend(bench, limit=100, calls=20)

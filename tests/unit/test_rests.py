@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rosterhook.rests import FIRST, LONGEST, MANY, Rests
+from rosterhook.rests import FIRST, LONGEST, REMEMBERED, Rests
 
 
 def test_rests_grow_and_are_forgotten() -> None:
@@ -23,7 +23,7 @@ def test_rests_grow_and_are_forgotten() -> None:
 def test_only_those_who_were_read_last_are_remembered() -> None:
     """However many users there are, memory is bounded, and it is the oldest who are forgotten."""
     rests = Rests()
-    for number in range(MANY + 10):
+    for number in range(REMEMBERED + 10):
         rests.note(f"00u{number}", 0.0)
     rests.note("00u10", 0.0)
-    assert [rests.left(f"00u{number}", 0.0) for number in (0, 9, 10, MANY + 9)] == [0.0, 0.0, 2 * FIRST, FIRST]
+    assert [rests.left(f"00u{number}", 0.0) for number in (0, 9, 10, REMEMBERED + 9)] == [0.0, 0.0, 2 * FIRST, FIRST]

@@ -158,20 +158,22 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> AsyncIt
 @asynccontextmanager
 async def downtime(stage: Stage, act: Act) -> AsyncIterator[None]:
     """For an hour neither web nor worker runs, so no hook is taken. The place in the log must do: no full read."""
-    before, parts = await stage.full_reads(), iter(range(DOWNTIME_PARTS))
+    before, parts = await stage.sweeps_ordered(), iter(range(DOWNTIME_PARTS))
     await asyncio.gather(*(child.stop() for child in stage.children))
 
     async def later() -> None:
         if next(parts, None) is not None:
             stage.clock.let_pass(DOWNTIME_MS // DOWNTIME_PARTS)
 
-    async with simulated(drop=1.0)(stage, act), _every(DOWNTIME_SECONDS / DOWNTIME_PARTS, later):
-        yield
-    for child in stage.children:
-        child.start()
+    try:
+        async with simulated(drop=1.0)(stage, act), _every(DOWNTIME_SECONDS / DOWNTIME_PARTS, later):
+            yield
+    finally:
+        for child in stage.children:
+            child.start()
     act.ended = asyncio.get_running_loop().time()
     await until(stage.is_equal, OPERATOR_SECONDS, "the target does not come up")
-    if more := await stage.full_reads() - before:
+    if more := await stage.sweeps_ordered() - before:
         raise RosterhookError(f"It took {more} full reads to come up.")
     act.notes.append("down for an hour; the log alone brought it back, without a full read")
 

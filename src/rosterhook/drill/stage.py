@@ -107,8 +107,8 @@ class Stage:
         verdict = None if await self.unsettled() else await self.watch.try_look()
         return verdict is not None and not verdict.lost
 
-    async def full_reads(self) -> int:
-        """How many were ever ordered."""
+    async def sweeps_ordered(self) -> int:
+        """How many full reads, of everybody or of what has changed, were ever ordered."""
         newest = await self.stores.state.read(sweeps.newest)
         return newest.id if newest else 0
 

@@ -24,7 +24,7 @@ Work = Callable[[apsw.Connection], T]
 #: More works in one transaction would only make the first of them wait longer.
 MAX_WORKS_A_COMMIT = 500
 READERS = 2
-#: Pages of the WAL before a checkpoint. Of the inbox, which is only appended to, a few: its slowest commits are those
+#: Pages of the WAL before a checkpoint. Of the inbox, which grows at its end, a few: its slowest commits are those
 #: with a checkpoint. The other store has indexes whose pages change again and again, each written once a checkpoint.
 CHECKPOINT_PAGES = {"inbox": 250, "state": 2000}
 #: Memory for pages, in KiB: indexes of a large org are in random order, and SQLite's usual 2 MB hold little of them.

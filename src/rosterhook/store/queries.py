@@ -95,7 +95,7 @@ class _Form(NamedTuple):
 def _form(name: str) -> _Form | None:
     before, values, rest = query(name).partition("VALUES (")
     row, _, after = rest.partition(")")
-    if not values or _PARAMETER.search(before + after):
+    if not values or "(" in row or "?" in row or _PARAMETER.search(before + after):
         return None
     return _Form(before, f"({_PARAMETER.sub('?', row)})", after, tuple(_PARAMETER.findall(row)))
 

@@ -50,7 +50,8 @@ ORDER BY link.due_ms LIMIT :limit
 
 -- name: count_removals
 -- What waits to be removed from a target without a person's approval.
--- In two parts, so that a first load of very many deactivated users, of whom none has a row, is not counted through.
+-- In two parts: where the target held nothing before, a first load of very many deactivated users is not counted
+-- through.
 SELECT
   (SELECT count(*) FROM link
    WHERE org = :org AND target = :target AND state = 'pending' AND wanted_level > 0 AND level < 3
