@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -211,20 +212,25 @@ async def test_a_target_that_is_slow_is_waited_for(bench: Bench) -> None:
     assert (await bench.sweep(number)).phase == "done"
 
 
-async def test_a_target_that_cannot_be_read_is_told_and_not_equal(bench: Bench) -> None:
-    """Where a target is down during the comparison, the sweep ends and says so; the proof is not equal."""
+@pytest.mark.parametrize("rows", [0, 1200])
+async def test_a_target_that_cannot_be_read_is_told_and_not_equal(bench: Bench, rows: int) -> None:
+    """Where a target is down during the comparison, or goes down in the middle of it, the sweep ends and says so; the
+    proof is not equal, and nothing is left running.
+    """
     await bench.filled(3)
     number = await bench.order()
 
     async def snapshot() -> AsyncIterator[dict[str, object]]:
+        for each in range(rows):
+            yield {"id": f"another program's {each}"}
         raise TargetError("it is down.", hint="Start it.")
-        yield {}
 
     bench.target.snapshot = snapshot
     await bench.work()
     sweep = await bench.sweep(number)
     assert (sweep.phase, sweep.error, sweep.report["equal"]) == ("done", None, False)
     assert sweep.report["targets"]["app"] == {"equal": False, "error": "it is down. Start it."}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_only_the_target_that_was_named_is_compared(bench: Bench) -> None:
