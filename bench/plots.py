@@ -138,7 +138,7 @@ def _bars(axes: Axes, values: dict[str, float], title: str) -> None:
     """Lying bars, the first on top; ours in another colour."""
     colours = [OURS if who.startswith("rosterhook") else OTHERS for who in values]
     drawn = axes.barh(list(values), list(values.values()), color=colours)
-    axes.bar_label(drawn, [f" {amount(value)}" for value in values.values()])
+    axes.bar_label(drawn, [amount(value) for value in values.values()], padding=4)
     axes.margins(x=0.2)
     axes.set_title(title, fontsize="medium")
     axes.yaxis.set_inverted(True)
