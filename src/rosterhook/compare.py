@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -22,16 +20,10 @@ from rosterhook.store.queries import rows, rows_many, run, run_many
 from rosterhook.sweeps import Sweep
 from rosterhook.targets import Row, Target
 
-T = TypeVar("T")
-
 BATCH = 500
 _OUT = (DEPROVISIONED, DELETED)
 #: Okta's own ids of users. A row with another key is another program's, and never touched.
 _OKTAS_ID = re.compile(r"00u[A-Za-z0-9]{17}")
-
-
-#: A row, and Okta's id in it.
-_Keyed = tuple[str | None, Row]
 
 
 class _User(NamedTuple):
@@ -131,22 +123,15 @@ class Comparer:
         mark = {"org": ORG, "target": self._target.name}
         await self._state.write(lambda db: run(db, "forget_seen", mark))
         self._began_ms = self._clock()
-        # While some rows are compared, the next ones are read and looked up.
-        async with aclosing(_one_ahead(self._looked_up())) as batches:
-            async for batch, known in batches:
-                await self._compare_rows(batch, known)
+        async for batch in _batches(self._target.snapshot()):
+            await self._compare_rows(batch)
         await self._compare_absent()
         await self._state.write(lambda db: run(db, "forget_seen", mark))
         return self.found
 
-    async def _looked_up(self) -> AsyncGenerator[tuple[list[_Keyed], dict[str, _User]], None]:
-        """The target's rows with their keys, some at a time, and the users whom the directory has for them."""
-        async for batch in _batches(self._target.snapshot()):
-            keyed = [(self._target.key_of(row), row) for row in batch]
-            keys = [key for key, _ in keyed if key is not None]
-            yield keyed, await self._state.read(lambda db, keys=keys: self._users(db, keys))  # type: ignore[misc]
-
-    async def _compare_rows(self, keyed: Sequence[_Keyed], known: Mapping[str, _User]) -> None:
+    async def _compare_rows(self, batch: Sequence[Row]) -> None:
+        keyed = [(self._target.key_of(row), row) for row in batch]
+        known = await self._state.read(lambda db: self._users(db, (key for key, _ in keyed if key is not None)))
         pairs = [(known[key], row) for key, row in keyed if key is not None and key in known]
         strangers = [(key, row) for key, row in keyed if key is None or key not in known]
         drifts = await self._target.drift([(user.change, row) for user, row in pairs])
@@ -195,7 +180,7 @@ class Comparer:
         db: apsw.Connection,
         met: Sequence[str],
         differing: Sequence[tuple[_User, Drift]],
-        strangers: Sequence[_Keyed],
+        strangers: Sequence[tuple[str | None, Row]],
     ) -> None:
         common = {"org": ORG, "target": self._target.name, "now": self._clock()}
         run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
@@ -208,7 +193,7 @@ class Comparer:
         self._tell(db, [(user.id, drift) for user, drift in differing])
         self._keep_strangers(db, strangers)
 
-    def _keep_strangers(self, db: apsw.Connection, strangers: Sequence[_Keyed]) -> None:
+    def _keep_strangers(self, db: apsw.Connection, strangers: Sequence[tuple[str | None, Row]]) -> None:
         """Rows of whom the directory does not know. Okta is asked for each id of its own; the others are no business of
         ours.
         """
@@ -267,22 +252,3 @@ async def _batches(snapshot: AsyncIterator[Row]) -> AsyncIterator[list[Row]]:
             batch = []
     if batch:
         yield batch
-
-
-async def _one_ahead(source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The items of `source`, each asked for while the one before it is worked on. It is closed with `source`."""
-
-    async def following() -> tuple[T] | None:
-        async for item in source:
-            return (item,)
-        return None
-
-    coming = asyncio.create_task(following())
-    try:
-        while (found := await coming) is not None:
-            coming = asyncio.create_task(following())
-            yield found[0]
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await source.aclose()
