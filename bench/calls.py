@@ -58,21 +58,28 @@ class Spent:
 
 def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Many users once each, then a few users again and again."""
-    count = EVENTS[scale.name]
-    imported = _spent(folder / "import", count, partial(_import, count=count))
+    count, rounds = EVENTS[scale.name], scale.rounds if scale.is_full else 1
+    imported: list[Spent] = []
+    changed: list[Spent] = []
+    for number in range(rounds):
+        tell(f"calls: round {number + 1} of {rounds}")
+        imported.append(_spent(folder / f"import{number}", count, partial(_import, count=count)))
+        changed.append(_spent(folder / f"hot{number}", HOT_USERS, partial(_change, changes=count)))
     yield from _figures("import", f"{count:,} imported users, an event each", imported, Aim("<=", 10.0))
-    changed = _spent(folder / "hot", HOT_USERS, partial(_change, changes=count))
     yield from _figures("hot", f"{count:,} changes of {HOT_USERS} users", changed, Aim("<=", 60.0))
 
 
-def _figures(what: str, title: str, spent: Spent, aim: Aim) -> Iterator[Figure]:
-    for_thousand = spent.reads / spent.events * 1000
-    calls = ", ".join(f"{name} {count:,}" for name, count in sorted(spent.by_bucket.items()))
-    about = f"{spent.events:,} events; calls by rate limit: {calls}; one call an event, as others do, is {OTHERS:,.0f}"
-    yield Figure(f"calls/{what}/per-1000", f"calls for 1,000 events, {title}", "", [for_thousand], aim, about)
-    yield Figure(f"calls/{what}/ratio", f"fewer calls than one an event, {title}", "x", [OTHERS / for_thousand])
-    about = "computed: it was not waited for to the end" if spent.is_computed else ""
-    yield Figure(f"calls/{what}/converge", f"first event to last row, {title}", "s", [spent.seconds], about=about)
+def _figures(what: str, title: str, runs: Sequence[Spent], aim: Aim) -> Iterator[Figure]:
+    for_thousand = [spent.reads / spent.events * 1000 for spent in runs]
+    last = runs[-1]
+    calls = ", ".join(f"{name} {count:,}" for name, count in sorted(last.by_bucket.items()))
+    about = f"the last of {last.events:,} events, calls by rate limit: {calls}; others make {OTHERS:,.0f}, one an event"
+    yield Figure(f"calls/{what}/per-1000", f"calls for 1,000 events, {title}", "", for_thousand, aim, about)
+    fewer = [OTHERS / each for each in for_thousand]
+    yield Figure(f"calls/{what}/ratio", f"fewer calls than one an event, {title}", "x", fewer)
+    about = "computed: it was not waited for to the end" if any(spent.is_computed for spent in runs) else ""
+    seconds = [spent.seconds for spent in runs]
+    yield Figure(f"calls/{what}/converge", f"first event to last row, {title}", "s", seconds, about=about)
 
 
 def _spent(folder: Path, users: int, generate: Generate) -> Spent:

@@ -25,7 +25,7 @@ RATES = (5, 50, 500)
 AIM_RATE, AIM = 50, Aim("<=", 300.0)
 #: Seconds of traffic at each rate: at 5 a second, a hundred events, so that there is a 99th percentile.
 FULL_SECONDS, SHORT_SECONDS = 20.0, 5.0
-ROUNDS = 3
+ROUNDS = 5
 USERS = 20_000
 LATENCY_MS = 50
 #: How long the org gathers events for a delivery. Okta takes about ten seconds, which nobody can shorten.

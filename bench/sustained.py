@@ -15,7 +15,7 @@ from bench.scale import Scale
 from bench.service import configure_by_events, drain, seconds_to_rows
 
 MOST_USERS = 50_000
-ROUNDS = 3
+ROUNDS = 5
 #: Each round has users of its own: a number in an id stands for one user.
 NUMBERS = 1_000_000_000
 #: The slowest that is waited for.
