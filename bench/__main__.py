@@ -9,7 +9,6 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from bench import results
 from bench.conditions import conditions
@@ -22,7 +21,8 @@ from bench.scale import FULL, SHORT, Scale
 def main() -> int:
     """Measure what was asked for; return the exit code."""
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # So that the processes that were started are ended in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options.dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.dir))
     figures: list[Figure] = []
@@ -63,10 +63,6 @@ def _options() -> argparse.Namespace:
     options.parts = options.parts or list(PARTS)
     options.dir = options.dir.absolute()
     return options
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -146,10 +146,11 @@ def judge_listed(db: apsw.Connection, users: Iterable[Attributes]) -> list[Liste
 
 def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, targets: Sequence[str], now: int) -> None:
     """Keep those that are CHANGED, and have every target hold them. Their version is set."""
-    news = [found for found in listed if found.verdict is Verdict.CHANGED]
-    for found in news:
-        found.version = found.held + 1
-    saves = [_row(each.user, each.version, each.digest, each.updated_ms, None, now) for each in news]
+    saves = []
+    for found in listed:
+        if found.verdict is Verdict.CHANGED:
+            found.version = version = found.held + 1
+            saves.append(_row(found.user, version, found.digest, found.updated_ms, None, now))
     _save(db, saves, targets, None)
 
 
@@ -167,7 +168,7 @@ def record_gone(
 
 
 def _row(
-    user: Attributes, version: int | None, content: str, updated_ms: int, deleted_ms: int | None, now: int
+    user: Attributes, version: int, content: str, updated_ms: int, deleted_ms: int | None, now: int
 ) -> dict[str, Any]:
     """What `save_user` takes."""
     return {
