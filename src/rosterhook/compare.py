@@ -183,7 +183,7 @@ class Comparer:
         strangers: Sequence[tuple[str | None, Row]],
     ) -> None:
         common = {"org": ORG, "target": self._target.name, "now": self._clock()}
-        run_many(db, "see", [{**common, "id": user_id, "digest": None, "version": None} for user_id in met])
+        run_many(db, "see", [{**common, "id": user_id} for user_id in met])
         mendable = [(user.id, drift) for user, drift in differing if not user.waits_for_a_person]
         self.found.waiting += len(differing) - len(mendable)
         if self._mend:

@@ -47,12 +47,11 @@ def keep_page(
     users = {row["id"]: row for row in named}
     if len(users) < len(named):  # somebody moved while the page was made: the newer row counts
         users = {row["id"]: row for row in sorted(named, key=directory.last_updated_ms)}
-    again = all(value(db, "is_seen", {"org": ORG, "id": user_id}) for user_id in users)
+    again = all(value(db, "is_listed", {"org": ORG, "id": user_id, "sweep": sweep.id}) for user_id in users)
     listed = directory.judge_listed(db, map(directory.canonical, users.values()))
     differing = _differing(db, listed) if findings else []
-    directory.save_listed(db, listed, targets=targets, now=now)
+    directory.save_listed(db, listed, sweep=sweep.id, targets=targets, now=now)
     _ask_for_doubtful(db, listed, now)
-    run_many(db, "see", [_seen(OKTA, each.id, each.digest, each.version) for each in listed])
     before = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
     found = Counter(each.verdict for each in listed)
     already = before[Verdict.CHANGED] + before[Verdict.DOUBTFUL]
@@ -66,15 +65,15 @@ def keep_page(
 def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
     """After the last page: ask for whom the list lacks, or see that it is we who may not look any more."""
     sweep = sweeps.reread(db, sweep)
-    listed = int(value(db, "count_seen", {"org": ORG, "target": OKTA}))
-    known, missing = _count(db, "count_living"), _count(db, "count_missing")
+    listed, missing = _of(db, sweep, "count_listed"), _of(db, sweep, "count_missing")
+    known = _count(db, "count_living")
     report = {"listed": listed, "missing": missing}
     if listed == 0 and known > 0:
         reason = f"Okta lists nobody, where {known:,} users are known"
         access.lose(db, reason, now)
         sweeps.end(db, sweep, now, error=f"{reason}: nobody is deleted. {access.ROLE}", **report)
         return
-    run(db, "forgive_hidden", {"org": ORG})
+    run(db, "forgive_hidden", {"org": ORG, "sweep": sweep.id})
     sampled = access.is_wave(missing, known) and not sweep.options.get("accept_missing")
     if sampled:
         access.suspect(db, f"Okta's list lacks {missing:,} of {known:,} known users", now)
@@ -100,7 +99,7 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int, *, give_up: bool) -> 
         run(db, "forget_cleared_doubts", {"org": ORG, "sweep": sweep.id})
         sweeps.enter(db, sweep, "filling", now, not_found=not_found, unanswered=unanswered)
     elif not_found or unanswered:
-        missing, known = _count(db, "count_missing"), _count(db, "count_living")
+        missing, known = _of(db, sweep, "count_missing"), _count(db, "count_living")
         reason = f"Okta's list lacks {missing:,} of {known:,} known users"
         access.lose(db, reason, now)
         told = f"{reason}, and does not find {not_found + unanswered} of {SAMPLE} by id either: nobody is deleted."
@@ -164,8 +163,8 @@ def _ask_for_doubtful(db: apsw.Connection, listed: Sequence[Listed], now: int) -
     run_many(db, "see", [_seen(ASKED_FOR, user_id) for user_id in doubtful])
 
 
-def _seen(target: str, user_id: str, digest: str | None = None, version: int | None = None) -> dict[str, object]:
-    return {"org": ORG, "target": target, "id": user_id, "digest": digest, "version": version}
+def _seen(target: str, user_id: str) -> dict[str, object]:
+    return {"org": ORG, "target": target, "id": user_id}
 
 
 def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
@@ -174,9 +173,13 @@ def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
 
 
 def _ask(db: apsw.Connection, sweep: Sweep, now: int, limit: int) -> None:
-    run(db, "note_missing", {"org": ORG, "limit": limit})
+    run(db, "note_missing", {"org": ORG, "sweep": sweep.id, "limit": limit})
     accepted = int(bool(sweep.options.get("accept_missing")))
-    run(db, "ask_for_missing", {"org": ORG, "now": now, "accepted": accepted})
+    run(db, "ask_for_missing", {"org": ORG, "sweep": sweep.id, "now": now, "accepted": accepted})
+
+
+def _of(db: apsw.Connection, sweep: Sweep, name: str) -> int:
+    return int(value(db, name, {"org": ORG, "sweep": sweep.id}))
 
 
 def _count(db: apsw.Connection, name: str) -> int:

@@ -20,7 +20,7 @@ Kind = Literal["backfill", "reconcile", "changes"]
 PHASES = ("asked", "reading", "confirming", "filling", "comparing", "repairing", "done", "failed")
 #: Of each kind and target so many differences are kept one by one; all are counted.
 MOST_FINDINGS = 1000
-#: The place in `seen` and `finding` of what Okta's own list says.
+#: The place in `finding` of what Okta's own list says.
 OKTA = ""
 #: The place in `seen` of whom Okta is asked for by id.
 ASKED_FOR = "?"
@@ -125,8 +125,9 @@ def enter(db: apsw.Connection, sweep: Sweep, phase: str, now: int, **report: Any
 def begin(db: apsw.Connection, sweep: Sweep, place: str, now: int) -> None:
     """Start with the first page; also anew, when Okta does not know the place any more, which is counted."""
     known = int(value(db, "count_living", {"org": ORG}))
-    for mark in (OKTA, ASKED_FOR):
-        run(db, "forget_seen", {"org": ORG, "target": mark})
+    run(db, "forget_seen", {"org": ORG, "target": ASKED_FOR})
+    # By a list that is begun anew; or, in a copy of the store, by another sweep of this number.
+    run(db, "forget_listed", {"org": ORG, "sweep": sweep.id})
     restarts = int(sweep.report.get("restarts", -1)) + 1
     # What was changed before a restart is not news a second time.
     told = json.dumps({"restarts": restarts, "changed": sweep.report.get("changed", 0)})
@@ -161,8 +162,7 @@ def end(db: apsw.Connection, sweep: Sweep, now: int, *, error: str | None = None
         "report": json.dumps({**sweep.report, **report}),
     }  # fmt: skip
     run(db, "end_sweep", told)
-    for place in (OKTA, ASKED_FOR):
-        run(db, "forget_seen", {"org": ORG, "target": place})
+    run(db, "forget_seen", {"org": ORG, "target": ASKED_FOR})
     if error:
         log.error("sweep.failed", sweep=sweep.id, kind=sweep.kind, error=error)
     else:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from rosterhook import directory
@@ -74,6 +75,12 @@ async def fill(stores: Stores) -> None:
         )
 
 
+def list_them(db: apsw.Connection) -> None:
+    """A full read has met both."""
+    listed = directory.judge_listed(db, [USER, OTHER])
+    directory.save_listed(db, listed, sweep=1, targets=["app"], now=1)
+
+
 async def delete(stores: Stores) -> None:
     await stores.state.write(lambda db: directory.record_gone(db, "00u1", targets=["app"], waiting_ms=None, now=2))
 
@@ -100,6 +107,7 @@ async def test_the_tombstone_and_everybody_else_stay(tmp_path: Path) -> None:
     """The id stays as a tombstone, which no late list can lift; other people, named beside too, are untouched."""
     async with opened_stores(tmp_path) as stores:
         await fill(stores)
+        await stores.state.write(list_them)
         await delete(stores)
         before = await stores.state.read(lambda db: directory.find(db, "00u2"))
         await forget(stores, await find_person(stores.state, "00u1"), dry_run=False)
@@ -107,6 +115,8 @@ async def test_the_tombstone_and_everybody_else_stay(tmp_path: Path) -> None:
         assert held and held.deleted_ms is not None
         assert held.user == {"id": "00u1", "status": "DELETED", "profile": {}}
         assert await stores.state.read(lambda db: directory.find(db, "00u2")) == before
+        listed_as = await stores.state.read(lambda db: dict(db.execute('SELECT id, listed_digest FROM "user"')))
+        assert listed_as == {"00u1": None, "00u2": directory.digest(OTHER)}
         [listed] = await stores.state.read(lambda db: directory.judge_listed(db, [USER]))
         assert (listed.verdict, listed.version) == (directory.Verdict.DOUBTFUL, None)
         bodies = await stores.state.read(lambda db: dict(db.execute("SELECT uuid, body FROM event").fetchall()))

@@ -25,6 +25,14 @@ async def database(tmp_path: Path):
     await database.close()
 
 
+def user_row(user_id: str, *, digest: str, body: str = "{}") -> dict[str, object]:
+    """What `save_user` takes."""
+    stamps = {"last_updated_ms": 0, "now": 0, "deleted_ms": None}
+    listed = {"sweep": 0, "listed_digest": None, "listed_version": None}
+    user = {"org": "o", "id": user_id, "version": 3, "digest": digest, "status": "ACTIVE", "body": body}
+    return {**user, **stamps, **listed}
+
+
 def notes(db: apsw.Connection) -> list[str]:
     return [name for (name,) in db.execute("SELECT name FROM note ORDER BY name")]
 
@@ -153,14 +161,11 @@ def test_many_rows_are_as_one_each(count: int) -> None:
     """However many rows there are, one of each is stored and found; one that comes twice counts as if it came later."""
     db = apsw.Connection(":memory:")
     migrate(db, "state")
-    rows = [
-        {"org": "o", "target": "t", "id": f"u{number}", "digest": f"d{number}", "version": 1} for number in range(count)
-    ]
-    queries.run_many(db, "see", [*rows, *({**row, "digest": "later", "version": 2} for row in rows[:1])])
-    found = dict(db.execute("SELECT id, digest FROM seen").fetchall())
-    assert found == {str(row["id"]): row["digest"] for row in rows} | {str(row["id"]): "later" for row in rows[:1]}
-    db.execute("""INSERT INTO "user" SELECT org, id, 3, digest, 'ACTIVE', '{}', 0, 0, NULL, NULL FROM seen""")
+    rows = [user_row(f"u{number}", digest=f"d{number}") for number in range(count)]
+    queries.run_many(db, "save_user", [*rows, *({**row, "digest": "later"} for row in rows[:1])])
+    found = dict(db.execute('SELECT id, digest FROM "user"').fetchall())
+    assert found == {row["id"]: row["digest"] for row in rows} | {row["id"]: "later" for row in rows[:1]}
     asked = [{"org": "o", "id": f"u{number}"} for number in range(count + 5)]
     assert sorted(row[:2] for row in queries.rows_many(db, "find_digests", asked)) == sorted(
-        (str(row["id"]), 3) for row in rows
+        (row["id"], 3) for row in rows
     )

@@ -170,6 +170,33 @@ async def test_a_full_read_finds_the_store_as_it_is(tmp_path: Path) -> None:
     await bench.close()
 
 
+async def test_a_full_read_that_was_under_way_goes_on(tmp_path: Path) -> None:
+    """Whom Okta's list had before the upgrade is not asked for after it; who was not in it is."""
+    ids = names(3)
+    with closing(first_release(tmp_path)) as db:
+        users = {user_id: directory.canonical(user_of(user_id)) for user_id in ids}
+        for user in users.values():
+            put(db, user, 1)
+        number, sql = migrations("state")[1]
+        db.execute(sql)
+        db.execute("INSERT INTO migration VALUES (?)", (number,))
+        columns = "org, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms"
+        db.execute(
+            f"INSERT INTO sweep ({columns}) VALUES ('default', 'backfill', '', '{{}}', 'reading', '', 2, 1, 3, 1, 1)"
+        )
+        for user_id in ids[:2]:
+            marks = ("default", "", user_id, directory.digest(users[user_id]), 1)
+            db.execute("INSERT INTO seen (org, target, id, digest, version) VALUES (?, ?, ?, ?, ?)", marks)
+    bench = SweepBench(tmp_path)
+    bench.org.put(*(user_of(user_id) for user_id in ids))
+    await bench.work()
+    sweep = await bench.sweep(1)
+    found = {key: sweep.report[key] for key in ("listed", "missing", "read_later")}
+    assert (sweep.phase, found) == ("done", {"listed": 2, "missing": 1, "read_later": 1})
+    assert (bench.org.asked_ids, sweep.report["okta"]) == ([ids[2]], sweep.report["directory"])
+    await bench.close()
+
+
 def _row(user_id: str) -> dict[str, object]:
     user = user_of(user_id)
     row: Row = {

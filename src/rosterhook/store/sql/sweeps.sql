@@ -51,39 +51,39 @@ UPDATE sweep SET phase = :phase, finished_ms = :now, phase_ms = :now, error = :e
 -- name: prune_sweeps
 DELETE FROM sweep WHERE finished_ms < :before
 
--- name: see
-INSERT INTO seen (org, target, id, digest, version) VALUES (:org, :target, :id, :digest, :version)
-ON CONFLICT (org, target, id) DO UPDATE SET digest = excluded.digest, version = excluded.version
-WHERE seen.version IS NULL OR excluded.version >= seen.version
+-- name: is_listed
+SELECT 1 FROM "user" WHERE org = :org AND id = :id AND listed_in = :sweep
 
--- name: is_seen
-SELECT 1 FROM seen WHERE org = :org AND target = '' AND id = :id
+-- name: forget_listed
+UPDATE "user" SET listed_in = 0 WHERE org = :org AND listed_in = :sweep
+
+-- name: count_listed
+SELECT count(*) FROM "user" WHERE org = :org AND listed_in = :sweep
+
+-- name: count_missing
+-- Users whom the directory holds and Okta's list did not have.
+SELECT count(*) FROM "user"
+WHERE deleted_ms IS NULL AND (org = :org AND listed_in < :sweep OR org = :org AND listed_in > :sweep)
+
+-- name: see
+INSERT INTO seen (org, target, id) VALUES (:org, :target, :id) ON CONFLICT (org, target, id) DO NOTHING
 
 -- name: forget_seen
 DELETE FROM seen WHERE org = :org AND target = :target
 
--- name: count_seen
-SELECT count(*) FROM seen WHERE org = :org AND target = :target
-
--- name: count_missing
--- Users whom the directory holds and Okta's list did not have.
-SELECT count(*) FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
-WHERE "user".org = :org AND "user".deleted_ms IS NULL AND seen.id IS NULL
-
 -- name: note_missing
 -- Whom to ask for by id: a list is no proof that somebody is gone. Those in service first: they are never to vanish.
 INSERT INTO seen (org, target, id)
-SELECT "user".org, '?', "user".id
-FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
-WHERE "user".org = :org AND "user".deleted_ms IS NULL AND seen.id IS NULL
-ORDER BY CASE WHEN "user".status = 'DEPROVISIONED' THEN 1 ELSE 0 END, "user".id LIMIT :limit
+SELECT org, '?', id FROM "user"
+WHERE deleted_ms IS NULL AND (org = :org AND listed_in < :sweep OR org = :org AND listed_in > :sweep)
+ORDER BY CASE WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END, id LIMIT :limit
 ON CONFLICT (org, target, id) DO NOTHING
 
 -- name: ask_for_missing
 INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, crowded, accepted)
 SELECT seen.org, 'user', seen.id, 'due', :now, 1, 0, 0, :accepted
-FROM seen LEFT JOIN seen AS listed ON listed.org = seen.org AND listed.target = '' AND listed.id = seen.id
-WHERE seen.org = :org AND seen.target = '?' AND listed.id IS NULL
+FROM seen LEFT JOIN "user" ON "user".org = seen.org AND "user".id = seen.id
+WHERE seen.org = :org AND seen.target = '?' AND coalesce("user".listed_in, 0) <> :sweep
 ON CONFLICT (org, kind, id) DO UPDATE SET
   generation = subject.generation + 1, accepted = excluded.accepted, hidden = 0, attempts = 0,
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END
@@ -102,13 +102,14 @@ WHERE seen.org = :org AND seen.target = '?' AND subject.state = 'parked' AND sub
 -- name: forgive_hidden
 -- Okta shows them again.
 DELETE FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1
-  AND id IN (SELECT id FROM seen WHERE org = :org AND target = '')
+  AND EXISTS (SELECT 1 FROM "user" WHERE "user".org = :org AND "user".id = subject.id AND "user".listed_in = :sweep)
 
 -- name: proof
 -- Every user whom the directory holds alive, with what Okta's list said of them, and whether their reading waits.
-SELECT "user".id, seen.digest, seen.version, "user".digest, "user".version, subject.state, subject.hidden
-FROM "user" LEFT JOIN seen ON seen.org = "user".org AND seen.target = '' AND seen.id = "user".id
-LEFT JOIN subject ON subject.org = "user".org AND subject.kind = 'user' AND subject.id = "user".id
+SELECT "user".id, CASE WHEN "user".listed_in = :sweep THEN "user".listed_digest END,
+       CASE WHEN "user".listed_in = :sweep THEN "user".listed_version END,
+       "user".digest, "user".version, subject.state, subject.hidden
+FROM "user" LEFT JOIN subject ON subject.org = "user".org AND subject.kind = 'user' AND subject.id = "user".id
 WHERE "user".org = :org AND "user".deleted_ms IS NULL
 
 -- name: add_finding
@@ -119,9 +120,9 @@ SELECT target, user_id, kind, fields FROM finding WHERE sweep = :sweep ORDER BY 
 
 -- name: forget_cleared_doubts
 -- The list was late: the directory, read again by id where it was in doubt, is not what the list said.
-DELETE FROM finding WHERE sweep = :sweep AND target = '' AND user_id IN (
-  SELECT seen.id FROM seen JOIN "user" ON "user".org = seen.org AND "user".id = seen.id
-  WHERE seen.org = :org AND seen.target = '' AND seen.version IS NULL AND seen.digest <> "user".digest)
+DELETE FROM finding WHERE sweep = :sweep AND target = '' AND EXISTS (
+  SELECT 1 FROM "user" WHERE org = :org AND id = finding.user_id
+    AND listed_in = :sweep AND listed_version IS NULL AND listed_digest <> digest)
 
 -- name: forget_findings
 DELETE FROM finding WHERE sweep = :sweep AND (:target IS NULL OR target = :target)

@@ -9,12 +9,26 @@ SELECT "user".id, version, digest, last_updated_ms, deleted_ms
 FROM asked JOIN "user" ON "user".org = asked.org AND "user".id = asked.id
 
 -- name: save_user
-INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, changed_ms, deleted_ms)
-VALUES (:org, :id, :version, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms)
+-- :sweep is the number of the full read whose list had the user so, or 0: a mark costs nothing in a row that is written.
+INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, changed_ms, deleted_ms,
+                    listed_in, listed_digest, listed_version)
+VALUES (:org, :id, :version, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms,
+        :sweep, :listed_digest, :listed_version)
 ON CONFLICT (org, id) DO UPDATE SET
   version = excluded.version, digest = excluded.digest, status = excluded.status, body = excluded.body,
   last_updated_ms = excluded.last_updated_ms, changed_ms = excluded.changed_ms, deleted_ms = excluded.deleted_ms,
-  forgotten_ms = NULL
+  forgotten_ms = NULL,
+  listed_in = CASE WHEN excluded.listed_in > 0 THEN excluded.listed_in ELSE "user".listed_in END,
+  listed_digest = coalesce(excluded.listed_digest, "user".listed_digest),
+  listed_version = coalesce(excluded.listed_version, "user".listed_version)
+
+-- name: mark_listed
+-- What a full read's list says of users whom the directory holds. Of two rows of a user, the newer state counts.
+WITH met (org, id, sweep, digest, version) AS (VALUES (:org, :id, :sweep, :digest, :version))
+UPDATE "user" SET listed_in = met.sweep, listed_digest = met.digest, listed_version = met.version
+FROM met WHERE "user".org = met.org AND "user".id = met.id
+  AND ("user".listed_in <> met.sweep OR "user".listed_version IS NULL
+       OR met.version >= "user".listed_version)
 
 -- name: list_users
 SELECT id, version, status, body, changed_ms, deleted_ms FROM "user"
@@ -29,7 +43,7 @@ SELECT count(*) FROM "user" WHERE org = :org AND status <> 'DELETED'
 
 -- name: blank_user
 -- A tombstone without a profile. Its version stays: no target has to do anything.
-UPDATE "user" SET body = :body, digest = :digest, forgotten_ms = deleted_ms
+UPDATE "user" SET body = :body, digest = :digest, listed_digest = NULL, forgotten_ms = deleted_ms
 WHERE org = :org AND id = :id AND deleted_ms IS NOT NULL
 
 -- name: is_forgotten
