@@ -169,3 +169,21 @@ def test_many_rows_are_as_one_each(count: int) -> None:
     assert sorted(row[:2] for row in queries.rows_many(db, "find_digests", asked)) == sorted(
         (row["id"], 3) for row in rows
     )
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the open files of a process are asked of Linux")
+@pytest.mark.parametrize("together", [1, 2])
+async def test_nothing_is_written_beside_the_store(database: Database, together: int) -> None:
+    """While very many users change at once, alone or beside another work, no page of theirs goes into another file."""
+
+    def open_files() -> set[str]:
+        return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
+
+    def save(db: apsw.Connection, digest: str) -> set[str]:
+        rows = [user_row(f"u{number}", digest=digest, body="x" * 1000) for number in range(1000)]
+        queries.run_many(db, "save_user", rows)
+        return open_files()
+
+    before = await database.write(lambda db: save(db, "before"))
+    during = await asyncio.gather(*(database.write(lambda db, n=n: save(db, f"{n}")) for n in range(together)))
+    assert set().union(*during) - before == set()

@@ -24,9 +24,11 @@ Work = Callable[[apsw.Connection], T]
 #: More works in one transaction would only make the first of them wait longer.
 MAX_WORKS_A_COMMIT = 500
 READERS = 2
+#: Of the inbox, larger pages: fewer of them a commit. In the other store a commit changes a page here and one there.
+PAGE_BYTES = {"inbox": 8192, "state": 4096}
 #: Pages of the WAL before a checkpoint. Of the inbox, which grows at its end, a few: its slowest commits are those
 #: with a checkpoint. The other store has indexes whose pages change again and again, each written once a checkpoint.
-CHECKPOINT_PAGES = {"inbox": 250, "state": 2000}
+CHECKPOINT_PAGES = {"inbox": 250, "state": 4000}
 #: Memory for pages, in KiB: indexes of a large org are in random order, and SQLite's usual 2 MB hold little of them.
 WRITER_KIB = {"inbox": 2_000, "state": 32_000}
 READER_KIB = 4_000
@@ -70,6 +72,8 @@ class Database:
             # Everybody's profile is in it: for its owner alone, and so are the files that SQLite adds to it.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = self._connect(WRITER_KIB[kind])
+            # What a statement would have to undo is else written to a file, a page for each row that it changes.
+            self._writer.execute("PRAGMA temp_store = MEMORY")
             migrate(self._writer, kind)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_loop, name=f"write-{kind}", daemon=True)
@@ -114,8 +118,7 @@ class Database:
     def _connect(self, cache_kib: int) -> apsw.Connection:
         connection = apsw.Connection(str(self.path))
         connection.set_busy_timeout(self._busy_ms)
-        # Larger pages mean fewer of them a commit.
-        connection.execute("PRAGMA page_size = 8192")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES[self._kind]}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES[self._kind]}")
