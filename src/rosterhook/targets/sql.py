@@ -47,6 +47,7 @@ class SqlTable:
         self._database = Database(config.url.get_secret_value(), config.name)
         self._schema, self._table = split_name(config, self._database.dialect)
         self._layout: Layout | None = None
+        self._snapped: Layout | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -106,13 +107,13 @@ class SqlTable:
             return
         if not found.is_unique(found.place(self._config.key_column)) or set(self._config.columns) - set(found.columns):
             raise self._refused(self._problems(found))
-        ready = layout(self._config, found, self._database.dialect)
+        self._snapped = ready = layout(self._config, found, self._database.dialect)
         last: object = None
         # Pages, and no connection held between them: a slow reader must not hinder a writer.
         while page := await self._page(ready, last):
-            for row in page:
-                yield {name: readable(row[name]) for name in ready.shown}
-            last = page[-1][ready.place.name]
+            for _, *row in page:
+                yield dict(zip(ready.shown, map(readable, row), strict=True))
+            last = page[-1][0]
 
     def key_of(self, row: Row) -> str | None:
         """Okta's id in a row of the snapshot; see `Target.key_of`."""
@@ -125,7 +126,7 @@ class SqlTable:
         Raises:
             TargetError: the database cannot be read.
         """
-        ready = self._layout or await self._to_compare()
+        ready = self._layout or self._snapped or await self._to_compare()
         if ready is None:
             return [None if self._action(change) != "put" else Drift("missing", {}) for change, _ in held]
         is_held = {field.column: field.is_held for field in ready.fields}
@@ -232,11 +233,13 @@ class SqlTable:
         return Drift("changed", fields) if fields else None
 
     async def _page(self, ready: Layout, last: object) -> Sequence[Any]:
+        """The rows behind a place: the place of each, and what is shown of it."""
         after = ready.place.is_not(None) if last is None else ready.place > last
-        columns = {column.name: column for column in (*(ready.table.c[n] for n in ready.shown), ready.place)}
-        query = sa.select(*columns.values()).where(after).order_by(ready.place).limit(PAGE)
+        place = ready.place.label("the place")  # once more: it may be shown too
+        shown = [ready.table.c[name] for name in ready.shown]
+        query = sa.select(place, *shown).where(after).order_by(ready.place).limit(PAGE)
         async with self._database.reading() as connection:
-            return (await execute(connection, query)).mappings().all()
+            return (await execute(connection, query)).all()
 
     def _plan(self, change: Change, ready: Layout) -> list[Write]:
         match self._action(change):
