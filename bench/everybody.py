@@ -89,11 +89,12 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A first load, and the reconcile after it if there was one.
+    """A first load, and the reconcile after it.
 
     Attributes:
         calls: of Okta's list, as the org counted them.
         peak_mb: the most memory that the worker had in the load, in 10^6 bytes.
+        written_kb: into files, for each user, in 10^3 bytes; None where the system does not tell.
         held_after: seconds until each fortieth of the users was in the target.
     """
 
@@ -101,8 +102,9 @@ class Loaded:
     seconds: float
     calls: int
     peak_mb: float
+    written_kb: float | None
     held_after: Sequence[float]
-    reconcile: Swept | None
+    reconcile: Swept
 
     @property
     def per_second(self) -> float:
@@ -128,46 +130,51 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
 
 
 def _into(kind: str, folder: Path, scale: Scale, fresh: Fresh) -> Iterator[Figure]:
-    """A large org in rounds, beside the others; then a very large one, once."""
+    """A large org in rounds, beside the others; then a very large one."""
     ours: list[Loaded] = []
     others: dict[str, list[dict[str, float]]] = {}
     with _org(folder, scale.users) as org:
         for number in range(scale.rounds):
             tell(f"everybody: {scale.users:,} users into {kind}, round {number + 1} of {scale.rounds}")
-            home, is_last = folder / str(number), number == scale.rounds - 1
-            ours.append(_load(home, org, scale.users, fresh(home), reconcile=is_last))
+            home = folder / str(number)
+            ours.append(_load(home, org, scale.users, fresh(home)))
             for name, command, users in _others(kind, org.url, scale.users, home, fresh):
                 others.setdefault(name, []).append(_told(command, home, users))
             shutil.rmtree(home)
     yield from _figures(kind, ours)
     yield from _beside(kind, ours, others)
     if scale.many_users:
-        tell(f"everybody: {scale.many_users:,} users into {kind}")
-        with _org(folder, scale.many_users) as org:
-            home = folder / "many"
-            many = _load(home, org, scale.many_users, fresh(home), reconcile=True)
-            shutil.rmtree(home)
-        yield from _figures(kind, [many])
+        many = list(_many(kind, folder, scale, fresh))
+        yield from _figures(kind, many)
         yield _memory(kind, many, ours)
+
+
+def _many(kind: str, folder: Path, scale: Scale, fresh: Fresh) -> Iterator[Loaded]:
+    with _org(folder, scale.many_users) as org:
+        for number in range(scale.rounds):
+            tell(f"everybody: {scale.many_users:,} users into {kind}, round {number + 1} of {scale.rounds}")
+            home = folder / f"many-{number}"
+            yield _load(home, org, scale.many_users, fresh(home))
+            shutil.rmtree(home)
 
 
 def _org(folder: Path, users: int) -> AbstractContextManager[Started]:
     return process(["bench.listing", "--users", str(users)], folder, r"listening on (\S+)")
 
 
-def _load(home: Path, org: Started, users: int, target: str, *, reconcile: bool) -> Loaded:
+def _load(home: Path, org: Started, users: int, target: str) -> Loaded:
     config = configure(home, org_url=org.url)
     config.write_text(config.read_text() + TARGET.format(url=target))
     state = home / "data" / "state.db"
     calls = _calls(org)
     with part("worker", config) as worker:
         first = _swept(state, 1, users)
-        calls, peak_mb = _calls(org) - calls, _peak_mb(worker)
-        again = _reconciled(config, state, users) if reconcile else None
+        calls, peak_mb, written_kb = _calls(org) - calls, _peak_mb(worker), _written_kb(worker, users)
+        again = _reconciled(config, state, users)
     if (held := rows_in(target)) != users:
         raise BenchError(f"the target holds {held:,} of {users:,} users")
     began_ms = first.began_ms["reading"]
-    return Loaded(users, first.seconds, calls, peak_mb, _held_after(state, began_ms, users), again)
+    return Loaded(users, first.seconds, calls, peak_mb, written_kb, _held_after(state, began_ms, users), again)
 
 
 def _reconciled(config: Path, state: Path, users: int) -> Swept:
@@ -222,6 +229,13 @@ def _peak_mb(process: Started) -> float:
     return int(found.group(1)) * 1024 / 1e6 if found else process.resident_mb()
 
 
+def _written_kb(process: Started, users: int) -> float | None:
+    """What it has written, for each user: the own store and SQLite's log; the target too, if that is a file."""
+    counts = Path(f"/proc/{process.pid}/io")
+    found = re.search(r"^wchar: (\d+)$", counts.read_text(), re.MULTILINE) if counts.exists() else None
+    return int(found.group(1)) / users / 1e3 if found else None
+
+
 def _others(kind: str, url: str, users: int, home: Path, fresh: Fresh) -> Iterator[tuple[str, list[str], int]]:
     """Name, command and users of all who do the same beside us. The target is made empty before each."""
     ceiling = ["bench.ceilings", "--users", str(users)]
@@ -249,23 +263,26 @@ def _figures(kind: str, loads: Sequence[Loaded]) -> Iterator[Figure]:
     yield Figure(f"{name}/rate", title, "/s", [each.per_second for each in loads])
     yield Figure(f"{name}/calls", f"{title}, calls of Okta's list", "", [each.calls for each in loads], calls)
     yield Figure(f"{name}/memory", f"{title}, the most memory", "MB", [each.peak_mb for each in loads])
+    written = [each.written_kb for each in loads if each.written_kb is not None]
+    if written:
+        yield Figure(f"{name}/written", f"{title}, written to files for each user", "kB", written)
     usual = sorted(loads, key=lambda each: each.seconds)[len(loads) // 2]
     about = f"Of one load, after how many seconds each of {PARTS} equal parts of the users was in the target."
     yield Figure(f"{name}/held", f"{title}, until half of them are held", "s", usual.held_after, about=about)
-    if (swept := loads[-1].reconcile) is not None:
-        yield from _reconcile(kind, users, swept)
+    yield from _reconcile(kind, users, [each.reconcile for each in loads])
 
 
-def _reconcile(kind: str, users: int, swept: Swept) -> Iterator[Figure]:
+def _reconcile(kind: str, users: int, swept: Sequence[Swept]) -> Iterator[Figure]:
     name = f"everybody/reconcile/{users}" + ("" if kind == "sqlite" else f"/{kind}")
     title = f"reconcile of {users:,} users with {kind}, no change"
-    stamps = list(swept.began_ms.items())
+    apart = [each.seconds - each.reading_seconds for each in swept]
+    usual = sorted(swept, key=lambda each: each.seconds - each.reading_seconds)[len(swept) // 2]
+    stamps = list(usual.began_ms.items())
     lasted = [(one, (after - at) / 1000) for (one, at), (_, after) in pairwise(stamps)]
     about = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in lasted)
-    apart = swept.seconds - swept.reading_seconds
     aim = APART_AIM if users >= APART_USERS else None
-    yield Figure(f"{name}/reading", f"{title}: reading the list", "s", [swept.reading_seconds])
-    yield Figure(f"{name}/apart-from-paging", f"{title}: all but that", "s", [apart], aim, about)
+    yield Figure(f"{name}/reading", f"{title}: reading the list", "s", [each.reading_seconds for each in swept])
+    yield Figure(f"{name}/apart-from-paging", f"{title}: all but that", "s", apart, aim, about)
 
 
 def _beside(kind: str, ours: Sequence[Loaded], others: Mapping[str, Sequence[dict[str, float]]]) -> Iterator[Figure]:
@@ -283,7 +300,7 @@ def _beside(kind: str, ours: Sequence[Loaded], others: Mapping[str, Sequence[dic
         yield ratio(f"everybody/beside/{name}/{kind}", whole, rates_of_ours, rates, aims.get(name))
 
 
-def _memory(kind: str, many: Loaded, few: Sequence[Loaded]) -> Figure:
+def _memory(kind: str, many: Sequence[Loaded], few: Sequence[Loaded]) -> Figure:
     name = "everybody/memory/ratio" + ("" if kind == "sqlite" else f"/{kind}")
-    title = f"the most memory of {many.users:,} users beside that of {few[0].users:,}, into {kind}"
-    return Figure(name, title, "x", [many.peak_mb / median(each.peak_mb for each in few)], MEMORY_AIM)
+    title = f"the most memory of {many[0].users:,} users beside that of {few[0].users:,}, into {kind}"
+    return ratio(name, title, [each.peak_mb for each in many], [each.peak_mb for each in few], MEMORY_AIM)
