@@ -144,21 +144,20 @@ def judge_listed(db: apsw.Connection, users: Iterable[Attributes]) -> list[Liste
     return list(listed.values())
 
 
-def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, sweep: int, targets: Sequence[str], now: int) -> None:
+def save_listed(db: apsw.Connection, listed: Sequence[Listed], *, mark: int, targets: Sequence[str], now: int) -> None:
     """Keep those that are CHANGED, and have every target hold them; their version is set. Mark all as listed.
 
     Args:
-        sweep: the number of the full read.
+        mark: of the sweep; see `Sweep`.
     """
     saves, marks = [], []
     for found in listed:
         if found.verdict is Verdict.CHANGED:
             found.version = version = found.held + 1
             row = _row(found.user, version, found.digest, found.updated_ms, None, now)
-            saves.append(row | {"sweep": sweep, "listed_digest": found.digest, "listed_version": version})
+            saves.append(row | {"mark": mark, "listed_digest": found.digest, "listed_version": version})
         else:
-            mark = {"org": ORG, "id": found.id, "sweep": sweep, "digest": found.digest, "version": found.version}
-            marks.append(mark)
+            marks.append({"org": ORG, "id": found.id, "mark": mark, "digest": found.digest, "version": found.version})
     _save(db, saves, targets, None)
     run_many(db, "mark_listed", marks)
 
@@ -190,7 +189,7 @@ def _row(
         "last_updated_ms": updated_ms,
         "now": now,
         "deleted_ms": deleted_ms,
-        "sweep": 0,
+        "mark": 0,
         "listed_digest": None,
         "listed_version": None,
     }

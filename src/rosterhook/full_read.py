@@ -47,10 +47,10 @@ def keep_page(
     users = {row["id"]: row for row in named}
     if len(users) < len(named):  # somebody moved while the page was made: the newer row counts
         users = {row["id"]: row for row in sorted(named, key=directory.last_updated_ms)}
-    again = all(value(db, "is_listed", {"org": ORG, "id": user_id, "sweep": sweep.id}) for user_id in users)
+    again = all(value(db, "is_listed", {"org": ORG, "id": user_id, "mark": sweep.mark}) for user_id in users)
     listed = directory.judge_listed(db, map(directory.canonical, users.values()))
     differing = _differing(db, listed) if findings else []
-    directory.save_listed(db, listed, sweep=sweep.id, targets=targets, now=now)
+    directory.save_listed(db, listed, mark=sweep.mark, targets=targets, now=now)
     _ask_for_doubtful(db, listed, now)
     before = {verdict: int(sweep.report.get(verdict.value, 0)) for verdict in Verdict}
     found = Counter(each.verdict for each in listed)
@@ -65,7 +65,7 @@ def keep_page(
 def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
     """After the last page: ask for whom the list lacks, or see that it is we who may not look any more."""
     sweep = sweeps.reread(db, sweep)
-    listed, missing = _of(db, sweep, "count_listed"), _of(db, sweep, "count_missing")
+    listed, missing = _count(db, "count_listed", mark=sweep.mark), _count(db, "count_missing", mark=sweep.mark)
     known = _count(db, "count_living")
     report = {"listed": listed, "missing": missing}
     if listed == 0 and known > 0:
@@ -73,7 +73,7 @@ def judge(db: apsw.Connection, sweep: Sweep, now: int) -> None:
         access.lose(db, reason, now)
         sweeps.end(db, sweep, now, error=f"{reason}: nobody is deleted. {access.ROLE}", **report)
         return
-    run(db, "forgive_hidden", {"org": ORG, "sweep": sweep.id})
+    run(db, "forgive_hidden", {"org": ORG, "mark": sweep.mark})
     sampled = access.is_wave(missing, known) and not sweep.options.get("accept_missing")
     if sampled:
         access.suspect(db, f"Okta's list lacks {missing:,} of {known:,} known users", now)
@@ -96,10 +96,10 @@ def confirmed(db: apsw.Connection, sweep: Sweep, now: int, *, give_up: bool) -> 
         return False
     not_found = _count(db, "count_not_found")
     if not sweep.report.get("sampled"):
-        run(db, "forget_cleared_doubts", {"org": ORG, "sweep": sweep.id})
+        run(db, "forget_cleared_doubts", {"org": ORG, "sweep": sweep.id, "mark": sweep.mark})
         sweeps.enter(db, sweep, "filling", now, not_found=not_found, unanswered=unanswered)
     elif not_found or unanswered:
-        missing, known = _of(db, sweep, "count_missing"), _count(db, "count_living")
+        missing, known = _count(db, "count_missing", mark=sweep.mark), _count(db, "count_living")
         reason = f"Okta's list lacks {missing:,} of {known:,} known users"
         access.lose(db, reason, now)
         told = f"{reason}, and does not find {not_found + unanswered} of {SAMPLE} by id either: nobody is deleted."
@@ -119,7 +119,7 @@ def ask_for_stranger(db: apsw.Connection, target: str, user_id: str, now: int) -
     person has approved it: a role that never reached the user says the same.
     """
     run(db, "claim_stranger", {"org": ORG, "target": target, "user_id": user_id, "now": now})
-    run(db, "see", _seen(ASKED_FOR, user_id))
+    run(db, "see", _asked_for(user_id))
     make_due(db, user_id, now)
     run(db, "mark_stranger", {"org": ORG, "id": user_id})
 
@@ -160,11 +160,11 @@ def _ask_for_doubtful(db: apsw.Connection, listed: Sequence[Listed], now: int) -
     doubtful = [each.id for each in listed if each.verdict is Verdict.DOUBTFUL]
     for user_id in doubtful:
         make_due(db, user_id, now)
-    run_many(db, "see", [_seen(ASKED_FOR, user_id) for user_id in doubtful])
+    run_many(db, "see", [_asked_for(user_id) for user_id in doubtful])
 
 
-def _seen(target: str, user_id: str) -> dict[str, object]:
-    return {"org": ORG, "target": target, "id": user_id}
+def _asked_for(user_id: str) -> dict[str, object]:
+    return {"org": ORG, "target": ASKED_FOR, "id": user_id}
 
 
 def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
@@ -173,14 +173,10 @@ def _held(db: apsw.Connection, user_id: str) -> Attributes | None:
 
 
 def _ask(db: apsw.Connection, sweep: Sweep, now: int, limit: int) -> None:
-    run(db, "note_missing", {"org": ORG, "sweep": sweep.id, "limit": limit})
+    run(db, "note_missing", {"org": ORG, "mark": sweep.mark, "limit": limit})
     accepted = int(bool(sweep.options.get("accept_missing")))
-    run(db, "ask_for_missing", {"org": ORG, "sweep": sweep.id, "now": now, "accepted": accepted})
+    run(db, "ask_for_missing", {"org": ORG, "mark": sweep.mark, "now": now, "accepted": accepted})
 
 
-def _of(db: apsw.Connection, sweep: Sweep, name: str) -> int:
-    return int(value(db, name, {"org": ORG, "sweep": sweep.id}))
-
-
-def _count(db: apsw.Connection, name: str) -> int:
-    return int(value(db, name, {"org": ORG}))
+def _count(db: apsw.Connection, name: str, **values: object) -> int:
+    return int(value(db, name, {"org": ORG, **values}))

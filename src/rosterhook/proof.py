@@ -49,23 +49,24 @@ def token_of(user_id: str, content: str) -> int:
     return int.from_bytes(found.digest(), "big")
 
 
-def okta_and_directory(db: apsw.Connection, sweep: int) -> dict[str, Any]:
+def okta_and_directory(db: apsw.Connection, mark: int) -> dict[str, Any]:
     """Both sides after a full read.
 
     A user who was read again after the list had them, by id, is on Okta's side as that later answer says.
 
     Args:
-        sweep: the number of the full read.
+        mark: of the users whom its list had.
 
     Returns:
         okta and directory, each {count, digest}; read_later: users whose state is newer than the list's; not_found:
         users in the directory whom Okta does not find; unread: users of whom the list and the directory say different
         things, and Okta has not answered which is true.
     """
-    told = {"org": ORG, "sweep": sweep}
     okta, ours = Total(), Total()
     later = not_found = unread = 0
-    for user_id, listed, listed_version, held, version, reading, hidden in each(db, "proof", told):
+    for user_id, listed, listed_version, held, version, reading, hidden in each(
+        db, "proof", {"org": ORG, "mark": mark}
+    ):
         token = token_of(user_id, held)
         ours.add_token(token)
         if listed is None and hidden:

@@ -169,7 +169,7 @@ class Sweeper:
     async def _fill(self, sweep: Sweep) -> bool:
         if not self._dry and not await self._is_filled(sweep):
             return False
-        proof = await self._state.read(lambda db: okta_and_directory(db, sweep.id))
+        proof = await self._state.read(lambda db: okta_and_directory(db, sweep.mark))
         if sweep.kind == "backfill":
             await self._state.write(lambda db: sweeps.end(db, sweep, self._clock(), **proof))
         else:

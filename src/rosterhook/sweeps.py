@@ -41,6 +41,7 @@ class Sweep:
         known: users whom the directory held at the start.
         error: what hinders it now, or why it failed.
         report: what was found; at the end with the proof.
+        mark: of the users whom its list had.
     """
 
     id: int
@@ -58,6 +59,7 @@ class Sweep:
     finished_ms: int | None
     error: str | None
     report: dict[str, Any]
+    mark: int
 
     def as_json(self) -> dict[str, Any]:
         """As `status` and the commands show it."""
@@ -126,8 +128,6 @@ def begin(db: apsw.Connection, sweep: Sweep, place: str, now: int) -> None:
     """Start with the first page; also anew, when Okta does not know the place any more, which is counted."""
     known = int(value(db, "count_living", {"org": ORG}))
     run(db, "forget_seen", {"org": ORG, "target": ASKED_FOR})
-    # By a list that is begun anew; or, in a copy of the store, by another sweep of this number.
-    run(db, "forget_listed", {"org": ORG, "sweep": sweep.id})
     restarts = int(sweep.report.get("restarts", -1)) + 1
     # What was changed before a restart is not news a second time.
     told = json.dumps({"restarts": restarts, "changed": sweep.report.get("changed", 0)})

@@ -78,7 +78,7 @@ async def fill(stores: Stores) -> None:
 def list_them(db: apsw.Connection) -> None:
     """A full read has met both."""
     listed = directory.judge_listed(db, [USER, OTHER])
-    directory.save_listed(db, listed, sweep=1, targets=["app"], now=1)
+    directory.save_listed(db, listed, mark=1, targets=["app"], now=1)
 
 
 async def delete(stores: Stores) -> None:
@@ -111,6 +111,7 @@ async def test_the_tombstone_and_everybody_else_stay(tmp_path: Path) -> None:
         await delete(stores)
         before = await stores.state.read(lambda db: directory.find(db, "00u2"))
         await forget(stores, await find_person(stores.state, "00u1"), dry_run=False)
+        await stores.state.write(list_them)
         held = await stores.state.read(lambda db: directory.find(db, "00u1"))
         assert held and held.deleted_ms is not None
         assert held.user == {"id": "00u1", "status": "DELETED", "profile": {}}

@@ -60,7 +60,8 @@ async def test_users_and_place_are_one_transaction(bench: Bench, what: str) -> N
     with pytest.raises(StoreError, match="no room"):
         await bench.sweeper.step()
     assert await bench.sweep(number) == before
-    for table in ('"user"', "link", f'"user" WHERE listed_in = {number}'):
+    mark = before.mark
+    for table in ('"user"', "link", f'"user" WHERE listed_mark = {mark}'):
         assert await bench.rows(f"SELECT count(*) FROM {table}") == [(3,)]
     await bench.run_sql("DROP TRIGGER broken")
     await bench.work()

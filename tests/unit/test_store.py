@@ -28,7 +28,7 @@ async def database(tmp_path: Path):
 def user_row(user_id: str, *, digest: str, body: str = "{}") -> dict[str, object]:
     """What `save_user` takes."""
     stamps = {"last_updated_ms": 0, "now": 0, "deleted_ms": None}
-    listed = {"sweep": 0, "listed_digest": None, "listed_version": None}
+    listed = {"mark": 0, "listed_digest": None, "listed_version": None}
     user = {"org": "o", "id": user_id, "version": 3, "digest": digest, "status": "ACTIVE", "body": body}
     return {**user, **stamps, **listed}
 

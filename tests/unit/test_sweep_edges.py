@@ -16,6 +16,7 @@ from rosterhook.errors import OktaUnavailable
 from rosterhook.full_read import SAMPLE, ask_for_stranger
 from rosterhook.holds import list_holds
 from rosterhook.sweeps import Sweep
+from rosterhook.upkeep import prune
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ async def test_who_was_seen_before_a_restart_must_be_seen_again(bench: Bench) ->
     await bench.work()
     sweep = await bench.sweep(number)
     assert (sweep.report["listed"], sweep.report["missing"], bench.org.asked_ids) == (8, 1, [ids[0]])
+
+
+async def test_sweeps_are_forgotten_but_for_the_newest(bench: Bench) -> None:
+    """However long ago it was, a store that was once filled keeps one sweep: else a start would fill it anew."""
+    await bench.filled(2)
+    last = await bench.swept()
+    await bench.state.write(lambda db: prune(db, 10**15, 1.0) and None)
+    assert await bench.rows("SELECT id FROM sweep") == [(last.id,)]
 
 
 async def test_a_row_of_a_later_page_that_is_older_spoils_no_proof(bench: Bench) -> None:

@@ -72,9 +72,10 @@ class Database:
             # Everybody's profile is in it: for its owner alone, and so are the files that SQLite adds to it.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = self._connect(WRITER_KIB[kind])
-            # What a statement would have to undo is else written to a file, a page for each row that it changes.
-            self._writer.execute("PRAGMA temp_store = MEMORY")
             migrate(self._writer, kind)
+            # What a statement would have to undo, and what it sorts, is else written into the system's temporary
+            # folder, a page for each row. After the migrations, which may change every row.
+            self._writer.execute("PRAGMA temp_store = MEMORY")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_loop, name=f"write-{kind}", daemon=True)
         self._thread.start()

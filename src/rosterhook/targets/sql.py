@@ -102,6 +102,7 @@ class SqlTable:
         Raises:
             TargetError: the table cannot be read.
         """
+        self._snapped = None
         found = await self._find()
         if found is None:
             return

@@ -6,22 +6,22 @@ VALUES (:org, :kind, :reason, :options, 'asked', 0, 0, 0, :now) RETURNING id
 
 -- name: open_sweeps
 SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
-       error, report
+       error, report, mark
 FROM sweep WHERE org = :org AND finished_ms IS NULL ORDER BY id
 
 -- name: find_sweep
 SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
-       error, report
+       error, report, mark
 FROM sweep WHERE org = :org AND id = :id
 
 -- name: newest_sweeps
 SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
-       error, report
+       error, report, mark
 FROM sweep WHERE org = :org AND (:kind IS NULL OR kind = :kind) ORDER BY id DESC LIMIT :limit
 
 -- name: last_over
 SELECT id, kind, reason, options, phase, place, listed, calls, known, asked_ms, started_ms, phase_ms, finished_ms,
-       error, report
+       error, report, mark
 FROM sweep WHERE org = :org AND finished_ms IS NOT NULL AND (:kind IS NULL OR kind = :kind)
 ORDER BY finished_ms DESC, id DESC LIMIT 1
 
@@ -30,8 +30,10 @@ ORDER BY finished_ms DESC, id DESC LIMIT 1
 SELECT max(started_ms) FROM sweep WHERE org = :org AND phase = 'done' AND started_ms <= :now
 
 -- name: begin_sweep
+-- A mark that nobody bears, in a copy of the store too: what an earlier list said counts no more, and stays where it is.
 UPDATE sweep SET phase = 'reading', place = :place, started_ms = :now, phase_ms = :now, known = :known, listed = 0,
-  calls = 0, report = :report, error = NULL
+  calls = 0, report = :report, error = NULL,
+  mark = 1 + coalesce((SELECT max(listed_mark) FROM "user" WHERE "user".org = sweep.org), 0)
 WHERE id = :id
 
 -- name: page_read
@@ -49,21 +51,18 @@ UPDATE sweep SET error = :error WHERE id = :id
 UPDATE sweep SET phase = :phase, finished_ms = :now, phase_ms = :now, error = :error, report = :report WHERE id = :id
 
 -- name: prune_sweeps
-DELETE FROM sweep WHERE finished_ms < :before
+-- The newest stays: a store that has none is taken for one that was never filled.
+DELETE FROM sweep WHERE finished_ms < :before AND id < (SELECT max(id) FROM sweep)
 
 -- name: is_listed
-SELECT 1 FROM "user" WHERE org = :org AND id = :id AND listed_in = :sweep
-
--- name: forget_listed
-UPDATE "user" SET listed_in = 0 WHERE org = :org AND listed_in = :sweep
+SELECT 1 FROM "user" WHERE org = :org AND id = :id AND listed_mark = :mark
 
 -- name: count_listed
-SELECT count(*) FROM "user" WHERE org = :org AND listed_in = :sweep
+SELECT count(*) FROM "user" WHERE org = :org AND listed_mark = :mark
 
 -- name: count_missing
 -- Users whom the directory holds and Okta's list did not have.
-SELECT count(*) FROM "user"
-WHERE deleted_ms IS NULL AND (org = :org AND listed_in < :sweep OR org = :org AND listed_in > :sweep)
+SELECT count(*) FROM "user" WHERE org = :org AND listed_mark < :mark AND deleted_ms IS NULL
 
 -- name: see
 INSERT INTO seen (org, target, id) VALUES (:org, :target, :id) ON CONFLICT (org, target, id) DO NOTHING
@@ -74,8 +73,7 @@ DELETE FROM seen WHERE org = :org AND target = :target
 -- name: note_missing
 -- Whom to ask for by id: a list is no proof that somebody is gone. Those in service first: they are never to vanish.
 INSERT INTO seen (org, target, id)
-SELECT org, '?', id FROM "user"
-WHERE deleted_ms IS NULL AND (org = :org AND listed_in < :sweep OR org = :org AND listed_in > :sweep)
+SELECT org, '?', id FROM "user" WHERE org = :org AND listed_mark < :mark AND deleted_ms IS NULL
 ORDER BY CASE WHEN status = 'DEPROVISIONED' THEN 1 ELSE 0 END, id LIMIT :limit
 ON CONFLICT (org, target, id) DO NOTHING
 
@@ -83,7 +81,7 @@ ON CONFLICT (org, target, id) DO NOTHING
 INSERT INTO subject (org, kind, id, state, due_ms, generation, attempts, crowded, accepted)
 SELECT seen.org, 'user', seen.id, 'due', :now, 1, 0, 0, :accepted
 FROM seen LEFT JOIN "user" ON "user".org = seen.org AND "user".id = seen.id
-WHERE seen.org = :org AND seen.target = '?' AND coalesce("user".listed_in, 0) <> :sweep
+WHERE seen.org = :org AND seen.target = '?' AND coalesce("user".listed_mark, 0) < :mark
 ON CONFLICT (org, kind, id) DO UPDATE SET
   generation = subject.generation + 1, accepted = excluded.accepted, hidden = 0, attempts = 0,
   state = CASE WHEN subject.state = 'claimed' THEN 'claimed' ELSE 'due' END
@@ -102,12 +100,12 @@ WHERE seen.org = :org AND seen.target = '?' AND subject.state = 'parked' AND sub
 -- name: forgive_hidden
 -- Okta shows them again.
 DELETE FROM subject WHERE org = :org AND state = 'parked' AND hidden = 1
-  AND EXISTS (SELECT 1 FROM "user" WHERE "user".org = :org AND "user".id = subject.id AND "user".listed_in = :sweep)
+  AND EXISTS (SELECT 1 FROM "user" WHERE "user".org = :org AND "user".id = subject.id AND "user".listed_mark = :mark)
 
 -- name: proof
 -- Every user whom the directory holds alive, with what Okta's list said of them, and whether their reading waits.
-SELECT "user".id, CASE WHEN "user".listed_in = :sweep THEN "user".listed_digest END,
-       CASE WHEN "user".listed_in = :sweep THEN "user".listed_version END,
+SELECT "user".id, CASE WHEN "user".listed_mark = :mark THEN "user".listed_digest END,
+       CASE WHEN "user".listed_mark = :mark THEN "user".listed_version END,
        "user".digest, "user".version, subject.state, subject.hidden
 FROM "user" LEFT JOIN subject ON subject.org = "user".org AND subject.kind = 'user' AND subject.id = "user".id
 WHERE "user".org = :org AND "user".deleted_ms IS NULL
@@ -122,7 +120,7 @@ SELECT target, user_id, kind, fields FROM finding WHERE sweep = :sweep ORDER BY 
 -- The list was late: the directory, read again by id where it was in doubt, is not what the list said.
 DELETE FROM finding WHERE sweep = :sweep AND target = '' AND EXISTS (
   SELECT 1 FROM "user" WHERE org = :org AND id = finding.user_id
-    AND listed_in = :sweep AND listed_version IS NULL AND listed_digest <> digest)
+    AND listed_mark = :mark AND listed_version IS NULL AND listed_digest <> digest)
 
 -- name: forget_findings
 DELETE FROM finding WHERE sweep = :sweep AND (:target IS NULL OR target = :target)

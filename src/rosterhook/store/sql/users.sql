@@ -9,25 +9,26 @@ SELECT "user".id, version, digest, last_updated_ms, deleted_ms
 FROM asked JOIN "user" ON "user".org = asked.org AND "user".id = asked.id
 
 -- name: save_user
--- :sweep is the number of the full read whose list had the user so, or 0: a mark costs nothing in a row that is written.
+-- :mark is that of the sweep whose list had the user so, or 0. In a row that is written anyway, it costs nothing.
 INSERT INTO "user" (org, id, version, digest, status, body, last_updated_ms, changed_ms, deleted_ms,
-                    listed_in, listed_digest, listed_version)
+                    listed_mark, listed_digest, listed_version)
 VALUES (:org, :id, :version, :digest, :status, :body, :last_updated_ms, :now, :deleted_ms,
-        :sweep, :listed_digest, :listed_version)
+        :mark, :listed_digest, :listed_version)
 ON CONFLICT (org, id) DO UPDATE SET
   version = excluded.version, digest = excluded.digest, status = excluded.status, body = excluded.body,
   last_updated_ms = excluded.last_updated_ms, changed_ms = excluded.changed_ms, deleted_ms = excluded.deleted_ms,
   forgotten_ms = NULL,
-  listed_in = CASE WHEN excluded.listed_in > 0 THEN excluded.listed_in ELSE "user".listed_in END,
+  listed_mark = CASE WHEN excluded.listed_mark > 0 THEN excluded.listed_mark ELSE "user".listed_mark END,
   listed_digest = coalesce(excluded.listed_digest, "user".listed_digest),
   listed_version = coalesce(excluded.listed_version, "user".listed_version)
 
 -- name: mark_listed
--- What a full read's list says of users whom the directory holds. Of two rows of a user, the newer state counts.
-WITH met (org, id, sweep, digest, version) AS (VALUES (:org, :id, :sweep, :digest, :version))
-UPDATE "user" SET listed_in = met.sweep, listed_digest = met.digest, listed_version = met.version
+-- What a sweep's list says of users whom the directory holds. Of two rows of a user, the newer state counts.
+WITH met (org, id, mark, digest, version) AS (VALUES (:org, :id, :mark, :digest, :version))
+UPDATE "user" SET listed_mark = met.mark, listed_version = met.version,
+  listed_digest = CASE WHEN forgotten_ms IS NULL THEN met.digest END
 FROM met WHERE "user".org = met.org AND "user".id = met.id
-  AND ("user".listed_in <> met.sweep OR "user".listed_version IS NULL
+  AND ("user".listed_mark <> met.mark OR "user".listed_version IS NULL
        OR met.version >= "user".listed_version)
 
 -- name: list_users
