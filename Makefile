@@ -45,7 +45,7 @@ bench-peers: ## Fetch what the full benchmark compares with (by npm; it needs a 
 bench: setup ## What this machine does: deliveries, users, calls, memory; ARGS="calls" for one part
 	$(BIN)/python -m bench $(ARGS)
 
-bench-full: setup ## The same at length and beside everybody else's, kept for docs/benchmarks.md (an hour)
+bench-full: setup ## The same at length and beside everybody else's, kept for docs/benchmarks.md (an hour and a half)
 	$(BIN)/python -m bench --full $(ARGS)
 	$(BIN)/python -m bench.page
 

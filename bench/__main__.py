@@ -54,7 +54,7 @@ def _kept(part: str, folder: Path, scale: Scale) -> list[Figure]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What rosterhook does on this machine.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(PARTS)}")
-    parser.add_argument("--full", action="store_true", help="everything, beside everybody else's: an hour, not minutes")
+    parser.add_argument("--full", action="store_true", help="everything, beside everybody else's: an hour and a half")
     parser.add_argument("--dir", type=Path, default=ROOT / "build", help="a folder on a real disk (default: build)")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when an aim is missed")
     options = parser.parse_args()
