@@ -65,11 +65,13 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         tell(f"calls: round {number + 1} of {rounds}")
         imported.append(_spent(folder / f"import{number}", count, partial(_import, count=count)))
         changed.append(_spent(folder / f"hot{number}", HOT_USERS, partial(_change, changes=count)))
-    yield from _figures("import", f"{count:,} imported users, an event each", imported, Aim("<=", 10.0))
-    yield from _figures("hot", f"{count:,} changes of {HOT_USERS} users", changed, Aim("<=", 60.0))
+    # Of ten thousand: the fewer there are, the more are still read while calls are plenty.
+    aims = (Aim("<=", 10.0), Aim("<=", 60.0)) if scale.is_full else (None, None)
+    yield from _figures("import", f"{count:,} imported users, an event each", imported, aims[0])
+    yield from _figures("hot", f"{count:,} changes of {HOT_USERS} users", changed, aims[1])
 
 
-def _figures(what: str, title: str, runs: Sequence[Spent], aim: Aim) -> Iterator[Figure]:
+def _figures(what: str, title: str, runs: Sequence[Spent], aim: Aim | None) -> Iterator[Figure]:
     for_thousand = [spent.reads / spent.events * 1000 for spent in runs]
     last = runs[-1]
     calls = ", ".join(f"{name} {count:,}" for name, count in sorted(last.by_bucket.items()))
