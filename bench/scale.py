@@ -31,5 +31,5 @@ class Scale:
 
 
 SHORT = Scale("short", rounds=5, seconds=1.0, users=20_000, many_users=0, deliveries=50_000)
-FULL = Scale("full", rounds=5, seconds=2.0, users=100_000, many_users=1_000_000, deliveries=300_000)
+FULL = Scale("full", rounds=5, seconds=2.0, users=100_000, many_users=1_000_000, deliveries=1_000_000)
 GATE = Scale("gate", rounds=5, seconds=0.6, users=10_000, many_users=0, deliveries=0)

@@ -75,10 +75,10 @@ async def fill(stores: Stores) -> None:
         )
 
 
-def list_them(db: apsw.Connection) -> None:
-    """A full read has met both."""
+def list_them(db: apsw.Connection, mark: int) -> None:
+    """The list of a full read has both."""
     listed = directory.judge_listed(db, [USER, OTHER])
-    directory.save_listed(db, listed, mark=1, targets=["app"], now=1)
+    directory.save_listed(db, listed, mark=mark, targets=["app"], now=1)
 
 
 async def delete(stores: Stores) -> None:
@@ -107,11 +107,11 @@ async def test_the_tombstone_and_everybody_else_stay(tmp_path: Path) -> None:
     """The id stays as a tombstone, which no late list can lift; other people, named beside too, are untouched."""
     async with opened_stores(tmp_path) as stores:
         await fill(stores)
-        await stores.state.write(list_them)
+        await stores.state.write(lambda db: list_them(db, 1))
         await delete(stores)
         before = await stores.state.read(lambda db: directory.find(db, "00u2"))
         await forget(stores, await find_person(stores.state, "00u1"), dry_run=False)
-        await stores.state.write(list_them)
+        await stores.state.write(lambda db: list_them(db, 2))
         held = await stores.state.read(lambda db: directory.find(db, "00u1"))
         assert held and held.deleted_ms is not None
         assert held.user == {"id": "00u1", "status": "DELETED", "profile": {}}

@@ -141,6 +141,15 @@ async def test_a_row_is_found_by_a_key_of_any_type(any_url: str, key: str) -> No
         assert await drifts(target, [change_of(user_id)]) == [None]
 
 
+async def test_a_table_that_is_gone_is_compared_as_gone(any_url: str) -> None:
+    """Nothing is remembered of a table from an earlier comparison: without it, everybody is missing."""
+    async with opened(any_url, columns={"id": "id", "email": "profile.email"}, **KEEP) as target:
+        await target.deliver([change_of("u1")])
+        assert await drifts(target, [change_of("u1")]) == [None]
+        await run(any_url, "DROP TABLE users")
+        assert await drifts(target, [change_of("u1")]) == [Drift("missing", {})]
+
+
 async def test_a_row_without_a_key_is_nobodys(any_url: str) -> None:
     """A row of the app's own, whose key is NULL, has no id; the others are found beside it."""
     number = "INTEGER PRIMARY KEY" if any_url.startswith("sqlite") else "INTEGER"

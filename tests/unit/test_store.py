@@ -184,6 +184,7 @@ async def test_nothing_is_written_beside_the_store(database: Database, together:
         queries.run_many(db, "save_user", rows)
         return open_files()
 
-    before = await database.write(lambda db: save(db, "before"))
+    before = open_files()
+    await database.write(lambda db: save(db, "before"))
     during = await asyncio.gather(*(database.write(lambda db, n=n: save(db, f"{n}")) for n in range(together)))
     assert set().union(*during) - before == set()

@@ -187,6 +187,22 @@ async def test_a_suspected_wave_costs_one_call_for_each_of_the_sample(bench: Ben
     assert len(bench.org.asked_ids) == len(set(bench.org.asked_ids)) == SAMPLE
 
 
+async def test_who_is_hidden_stays_parked_while_access_is_doubted(bench: Bench) -> None:
+    """Only whom the list shows again is forgiven: who is neither in it nor in the sample waits on for a person."""
+    ids = await bench.filled(60)
+    bench.org.hidden.add(ids[-1])
+    await bench.swept()
+    assert await bench.parked() == [ids[-1]]
+    bench.org.hidden |= set(ids[5:])
+    bench.org.asked_ids.clear()
+    assert (await bench.swept()).phase == "failed"
+    assert ids[-1] not in bench.org.asked_ids
+    assert ids[-1] in await bench.parked()
+    bench.org.hidden.clear()
+    await bench.swept()
+    assert await bench.parked() == []
+
+
 async def test_with_lost_access_a_stranger_is_no_deletion(bench: Bench) -> None:
     """A row of somebody whom only the target knows stays, and is not even held, while Okta hides users from us."""
     ids = await bench.filled(3)

@@ -50,7 +50,7 @@ class Target(Protocol):
         Only what a delivery of the change would mend counts, and only as exactly as the target can hold it.
 
         Args:
-            held: each change with its user's row of a snapshot, or None where the snapshot has none.
+            held: each change with its user's row of the last snapshot, or None where that has none.
 
         Raises:
             TargetError: it cannot be read.

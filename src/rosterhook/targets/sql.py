@@ -122,12 +122,8 @@ class SqlTable:
         return None if key is None else str(key).rstrip(" ")  # a CHAR is padded
 
     async def drift(self, held: Sequence[tuple[Change, Row | None]]) -> list[Drift | None]:
-        """Compare rows of the snapshot; see `Target.drift`.
-
-        Raises:
-            TargetError: the database cannot be read.
-        """
-        ready = self._layout or self._snapped or await self._to_compare()
+        """Compare rows of the last snapshot, by the table as that found it; see `Target.drift`."""
+        ready = self._snapped
         if ready is None:
             return [None if self._action(change) != "put" else Drift("missing", {}) for change, _ in held]
         is_held = {field.column: field.is_held for field in ready.fields}
@@ -208,11 +204,6 @@ class SqlTable:
             for statement in rehearse(ready):
                 await execute(connection, statement)
             await connection.rollback()
-
-    async def _to_compare(self) -> Layout | None:
-        """The layout of a table that may not be fit to be written; None while there is no table."""
-        found = await self._find()
-        return None if found is None else layout(self._config, found, self._database.dialect)
 
     def _drift(self, change: Change, row: Row | None, ready: Layout, is_held: Mapping[str, Alike]) -> Drift | None:
         try:
